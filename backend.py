@@ -1,0 +1,138 @@
+"""What Keras has no words for, a few lines per engine: gradients, compiled loops, devices."""
+
+from __future__ import annotations
+
+import contextlib
+
+import keras
+import psutil
+
+ENGINE = keras.backend.backend()
+
+if ENGINE == "tensorflow":
+    import tensorflow as tf
+
+    def evaluator(function, frozen):
+        """Compile a function of one tensor; the model `frozen` is a constant of it."""
+        return tf.function(function)
+
+    def stepper(loss, frozen, variable, optimizer):
+        """Compile `run(n)`: n steps of the optimiser on the variable, without a look at Python.
+
+        Args:
+            loss: from the variable's value to the scalar to lower.
+            frozen: the model that `loss` uses, which is not trained.
+            variable: the keras.Variable that is optimised.
+            optimizer: a Keras optimiser, built for that variable.
+        """
+
+        @tf.function
+        def run(n):
+            for _ in tf.range(n):
+                with tf.GradientTape() as tape:
+                    value = loss(variable.value)
+                gradient = tape.gradient(value, variable.value)
+                optimizer.apply([gradient], [variable])
+
+        return lambda n: run(tf.constant(n))
+
+    def _count(kind: str) -> int:
+        return len(tf.config.list_physical_devices(kind.upper()))
+
+elif ENGINE == "jax":
+    import jax
+
+    def _with_weights(function, frozen):
+        """Make the weights an argument, lest they become 80 MB of constants in the program."""
+
+        def stateless(weights, *arguments):
+            with keras.StatelessScope(state_mapping=list(zip(frozen.variables, weights))):
+                return function(*arguments)
+
+        return stateless, [v.value for v in frozen.variables]
+
+    def evaluator(function, frozen):
+        stateless, weights = _with_weights(function, frozen)
+        compiled = jax.jit(stateless)
+        return lambda x: compiled(weights, x)
+
+    def stepper(loss, frozen, variable, optimizer):
+        stateless, weights = _with_weights(loss, frozen)
+        gradient = jax.grad(stateless, argnums=1)
+
+        @jax.jit
+        def run(n, weights, value, state):
+            def step(_, carried):
+                value, state = carried
+                [value], state = optimizer.stateless_apply(
+                    state, [gradient(weights, value)], [value]
+                )
+                return value, state
+
+            return jax.lax.fori_loop(0, n, step, (value, state))
+
+        def steps(n):
+            state = [v.value for v in optimizer.variables]
+            value, state = run(n, weights, variable.value, state)
+            variable.assign(value)
+            for v, new in zip(optimizer.variables, state):
+                v.assign(new)
+
+        return steps
+
+    def _count(kind: str) -> int:
+        try:
+            return len(jax.devices(kind))
+        except RuntimeError:
+            return 0
+
+elif ENGINE == "torch":
+    import torch
+
+    def evaluator(function, frozen):
+        return torch.no_grad()(function)
+
+    def stepper(loss, frozen, variable, optimizer):
+        def run(n):
+            for _ in range(n):
+                [gradient] = torch.autograd.grad(loss(variable.value), variable.value)
+                with torch.no_grad():
+                    optimizer.apply([gradient], [variable])
+
+        return run
+
+    def _count(kind: str) -> int:
+        return 1 if kind == "cpu" else torch.cuda.device_count()
+
+else:
+    raise ValueError(f"KERAS_BACKEND is tensorflow, jax or torch, not {ENGINE}")
+
+
+def device(name: str | None):
+    """A scope in which everything is made and run on `cpu`, `gpu` or `gpu:N`.
+
+    Raises ValueError if there is no such device; None leaves the choice to the engine.
+    """
+    if name is None:
+        return contextlib.nullcontext()
+    kind, _, number = name.partition(":")
+    there = _count(kind)
+    if int(number or 0) >= there:
+        raise ValueError(
+            f"there is no device {name}: {ENGINE} sees {there} {kind}{'s' * (there != 1)}"
+        )
+    return keras.device(f"{kind}:{number or 0}")
+
+
+def default_device() -> str:
+    """What the engine uses where it is not told: `gpu` if it sees one."""
+    return "gpu" if _count("gpu") else "cpu"
+
+
+def available_memory(device: str | None) -> int | None:
+    """Bytes that a run on this device may use; None where the engine cannot say."""
+    if (device or default_device()).startswith("cpu"):
+        return psutil.virtual_memory().available
+    if ENGINE == "torch":
+        return torch.cuda.mem_get_info()[0]
+    return None

@@ -1,0 +1,370 @@
+"""The command line: read pictures, run, write pictures. No mathematics, and nothing heavy is
+imported before the arguments are known to be right."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import math
+import os
+import signal
+import sys
+import tempfile
+import typing
+from pathlib import Path
+
+from settings import VERSION, Settings, flag
+
+PROGRAM = "neural-style"
+NETWORK_URL = "https://www.vlfeat.org/matconvnet/models/imagenet-vgg-verydeep-19.mat"
+INTERRUPTED = 128 + signal.SIGINT
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence instead of a page of usage."""
+
+    def error(self, message):
+        self.exit(2, f"{PROGRAM}: error: {message} (see --help)\n")
+
+
+def build_parser() -> Parser:
+    """The command line, each flag made from its field of `Settings`."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Paint a photograph in the style of one or more paintings.",
+        epilog="A wrong argument exits with 2, any other failure with 1, Ctrl-C with 130.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
+    needed = parser.add_argument_group("choose the pictures (required)")
+    needed.add_argument("--content", required=True, metavar="PICTURE", help="the photograph")
+    needed.add_argument(
+        "--styles", required=True, nargs="+", metavar="PICTURE", help="one or more paintings"
+    )
+    needed.add_argument("--output", required=True, metavar="PICTURE", help="what to write")
+    types = typing.get_type_hints(Settings)
+    groups = {}
+    for field in dataclasses.fields(Settings):
+        rule = field.metadata
+        if rule["group"] not in groups:
+            groups[rule["group"]] = parser.add_argument_group(rule["group"])
+        options = dict(dest=field.name, default=argparse.SUPPRESS, help=help_text(field))
+        if isinstance(field.default, bool):
+            options["action"] = "store_false" if field.default else "store_true"
+        else:
+            # `tuple[float, ...] | None` takes several floats, `int | None` one int.
+            kind = next(t for t in (typing.get_args(types[field.name]) or [types[field.name]]) if t)
+            if typing.get_origin(kind) is tuple:
+                kind, options["nargs"] = typing.get_args(kind)[0], "+"
+            options.update(type=kind, metavar=rule["meta"] or "|".join(rule["choices"]))
+        groups[rule["group"]].add_argument(flag(field.name), **options)
+    return parser
+
+
+def help_text(field: dataclasses.Field, escape: bool = True) -> str:
+    """A setting's help with its default, for argparse (where a % is doubled) or for a table."""
+    rule, default = field.metadata, field.default
+    text = rule["help"]
+    if not isinstance(default, bool):
+        text += f" (default: {rule['none'] if default is None else default})"
+    return text.replace("%", "%%") if escape else text
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program and return its exit code; a usage error exits with 2."""
+    parser = build_parser()
+    chosen = vars(parser.parse_args(argv))
+    content, output = Path(chosen.pop("content")), Path(chosen.pop("output"))
+    styles = [Path(style) for style in chosen.pop("styles")]
+    try:
+        settings = Settings(**chosen)
+        job = Job(content, styles, output, settings)
+        job.check_arguments()
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        return job.run()
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if settings.debug:
+            raise
+        print(f"{PROGRAM}: error: {sentence(error)}", file=sys.stderr)
+        return 1
+
+
+@contextlib.contextmanager
+def muted(debug: bool):
+    """Keep what TensorFlow's libraries write while they load off the person's screen: it goes
+    past Python to the standard error, and no log level stops it."""
+    if debug:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:
+        return "out of memory: choose a smaller --width"
+    if isinstance(error, OSError) and error.strerror:
+        where = error.filename2 or error.filename
+        return f"{where}: {error.strerror}" if where else error.strerror
+    text = " ".join(str(error).split())
+    if isinstance(error, (ValueError, OSError)):
+        return text
+    return f"{type(error).__name__}: {text} (this should not happen; --debug shows where)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One run of the program: the pictures, and how."""
+
+    content: Path
+    styles: list[Path]
+    output: Path
+    settings: Settings
+
+    @property
+    def inputs(self) -> list[Path]:
+        initial = [Path(self.settings.initial)] if self.settings.initial else []
+        return [self.content, *self.styles, *initial]
+
+    @property
+    def table(self) -> Path:
+        return self.output.with_name("progress.txt")
+
+    @property
+    def plot(self) -> Path:
+        return self.output.with_name("progress.png")
+
+    def targets(self) -> list[Path]:
+        """Every file that the run writes and leaves."""
+        s = self.settings
+        every = s.checkpoint_iterations
+        steps = range(every, s.iterations + 1, every) if every else ()
+        return [
+            self.output,
+            *([self.table] if s.progress_write else []),
+            *([self.plot] if s.progress_plot else []),
+            *(Path(s.checkpoint_path(i)) for i in steps),
+        ]
+
+    def check_arguments(self) -> None:
+        """Raise ValueError for arguments that cannot be right, whatever the files hold."""
+        import images
+
+        s = self.settings
+        s.check_styles(len(self.styles))
+        images.check_extension(self.output)
+        if s.checkpoint_output:
+            images.check_extension(s.checkpoint_path(1))
+        if s.resume and not s.checkpoint_output:
+            raise ValueError(
+                "--resume goes with --checkpoint-output and --checkpoint-iterations, as in the "
+                "run that was interrupted"
+            )
+        if s.progress_plot and importlib.util.find_spec("matplotlib") is None:
+            raise ValueError(f"--progress-plot needs matplotlib: pip install '{PROGRAM}[plot]'")
+        taken = {path.resolve(): f"the input {path}" for path in self.inputs}
+        for path in self.targets():
+            if (place := path.resolve()) in taken:
+                raise ValueError(f"{path} would be written over {taken[place]}")
+            taken[place] = "another output of this run"
+
+    def check_files(self, state: Path) -> None:
+        """Raise OSError or ValueError for inputs or outputs that the disk has no place for."""
+        import images
+
+        s = self.settings
+        for path in self.inputs:
+            images.size(path)
+        for folder in dict.fromkeys(path.parent for path in self.targets()):
+            if not folder.is_dir():
+                raise OSError(f"the folder {folder} does not exist: make it first")
+            try:
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                raise OSError(f"nothing can be written in {folder}: {error.strerror}") from error
+        for path in self.targets():
+            if path.is_dir():
+                raise OSError(f"{path} is a folder: name a picture in it")
+            if path.exists() and not s.overwrite and not (s.resume and state.exists()):
+                raise OSError(f"{path} exists: name another, or add --overwrite")
+
+    def find_network(self) -> Path:
+        """The network's file: where it was said to be, or in the cache folder."""
+        import files
+
+        named = Path(self.settings.network)
+        cached = files.cache_folder() / named.name
+        for path in (named, cached):
+            if path.is_file():
+                return path
+        raise FileNotFoundError(
+            f"there is no network at {named}, nor at {cached}: fetch {NETWORK_URL} to one of "
+            "these places, or name it with --network"
+        )
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of the content and of each style as they are worked on.
+
+        Raises ValueError if the output's format does not allow for its size.
+        """
+        import images
+
+        s = self.settings
+        width, height = images.size(self.content)
+        if s.width is not None:
+            width, height = s.width, max(1, math.floor(height / width * s.width))
+        most = images.FORMATS[images.check_extension(self.output)]
+        if max(width, height) > most:
+            raise ValueError(
+                f"the output would be {width}x{height} pixels; {self.output.suffix} holds {most} "
+                "at most: use .png or .tif"
+            )
+        sizes = [(width, height)]
+        for path, scale in zip(self.styles, s.style_scales or (1.0,) * len(self.styles)):
+            w, h = images.size(path)
+            factor = scale * width / w
+            sizes.append((max(1, int(w * factor)), max(1, int(h * factor))))
+        return sizes
+
+    def about(self, network_sha256: str) -> dict:
+        """What the picture was made from and how: all it takes to make it again."""
+        import keras
+
+        import files
+
+        def named(path):
+            return {"name": Path(path).name, "sha256": files.sha256(path)}
+
+        s = self.settings
+        return {
+            PROGRAM: VERSION,
+            "engine": f"{keras.backend.backend()}, keras {keras.version()}",
+            "content": named(self.content),
+            "styles": [named(style) for style in self.styles],
+            "initial": named(s.initial) if s.initial else None,
+            "network": {"name": Path(s.network).name, "sha256": network_sha256},
+            "settings": s.picture(),
+        }
+
+    def run(self) -> int:
+        """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+        s = self.settings
+        state_path = self.output.with_name(self.output.name + ".state")
+        if not (s.resume and self.output.exists()):
+            self.check_files(state_path)
+        network_path = self.find_network()
+        sizes = self.sizes()
+
+        with muted(s.debug):
+            import backend
+        import checkpoint
+        import images
+        import progress
+        import stylize
+        import vgg
+
+        with backend.device(s.device):
+            network = vgg.load(network_path, s.cache)
+            about = self.about(network.sha256)
+            comment = json.dumps(about)
+            whole = s.resume and self.output.exists() and not state_path.exists()
+            if whole and images.comment(self.output) == comment:
+                if not s.quiet:
+                    print(f"{self.output} is complete: there is nothing to resume")
+                return 0
+            self.check_files(state_path)
+            stylize.check_memory(sizes, s, network)
+            state = None
+            if s.resume and state_path.exists():
+                state = checkpoint.load(state_path, about)
+
+            content = images.resize(images.read(self.content), *sizes[0])
+            styles = [images.resize(images.read(p), *z) for p, z in zip(self.styles, sizes[1:])]
+            initial = None
+            if s.initial:
+                initial = images.resize(images.read(s.initial), *sizes[0])
+
+            reporter = progress.Reporter(s.iterations, state.iteration if state else 0, s.quiet)
+            reporter.say(f"content: {self.content}, {sizes[0][0]}x{sizes[0][1]} pixels")
+            for path, (w, h) in zip(self.styles, sizes[1:]):
+                reporter.say(f"style: {path}, {w}x{h} pixels")
+            reporter.say(
+                f"network: {network_path}, {s.pooling} pooling, {s.precision}, "
+                f"{backend.ENGINE} on {s.device or backend.default_device()}"
+            )
+            if s.resume:
+                where = f"resumed at iteration {state.iteration}" if state else "nothing to resume"
+                reporter.say(
+                    where + ("" if state else f": {state_path} is not there; from the start")
+                )
+            rows = []
+            if state:
+                rows = [row for row in progress.read_table(self.table) if row[0] <= state.iteration]
+
+            def write(path, picture):
+                if s.preserve_colors:
+                    picture = images.preserve_colors(picture, content)
+                images.write(path, picture, comment)
+
+            interrupted = []
+            previous = signal.signal(
+                signal.SIGINT,
+                # The second Ctrl-C is the impatient one.
+                lambda *_: interrupted.append(1) or signal.signal(signal.SIGINT, previous),
+            )
+            last = None
+            try:
+                for last in stylize.stylize(
+                    content, styles, s, network, initial, state, lambda: bool(interrupted)
+                ):
+                    reporter.update(last)
+                    if last.is_print:
+                        rows.append((last.iteration, last.losses))
+                        if s.progress_write:
+                            progress.write_table(self.table, rows)
+                    if s.progress_plot and (last.is_checkpoint or last.is_last):
+                        progress.write_plot(self.plot, rows)
+                    if last.is_checkpoint:
+                        write(s.checkpoint_path(last.iteration), last.image)
+                        checkpoint.save(state_path, last.state, about)
+            except stylize.Diverged as error:
+                if error.image is None:
+                    raise
+                write(self.output, error.image)
+                raise ValueError(f"{error}; the best picture before is in {self.output}") from error
+            finally:
+                reporter.close()
+                signal.signal(signal.SIGINT, previous)
+            write(self.output, last.image)
+            if interrupted:
+                print(
+                    f"{PROGRAM}: interrupted at iteration {last.iteration}; the best picture so "
+                    f"far is in {self.output}"
+                    + ("; --resume goes on" if state_path.exists() else ""),
+                    file=sys.stderr,
+                )
+                return INTERRUPTED
+            state_path.unlink(missing_ok=True)
+            reporter.say(f"wrote {self.output}")
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

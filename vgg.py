@@ -1,0 +1,307 @@
+"""A MatConvNet file becomes a Keras network; a picture becomes its input, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import scipy.io
+
+import files
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer as its file describes it. Only a convolution has a kernel and a bias."""
+
+    name: str
+    type: str  # conv, relu, pool, or whatever else the file says
+    kernel: np.ndarray | None = None  # (height, width, in, out) float32
+    bias: np.ndarray | None = None  # (out,) float32
+    window: tuple[int, int] = (2, 2)  # of a pooling: height, width
+    stride: tuple[int, int] = (1, 1)  # vertical, horizontal
+    pad: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, bottom, left, right
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a MatConvNet file holds, up to its fully connected layers."""
+
+    mean_pixel: np.ndarray  # (3,) float32 RGB in 0..255
+    layers: tuple[Layer, ...]
+    sha256: str  # of the file
+
+    def up_to(self, names) -> tuple[Layer, ...]:
+        """The layers down to the deepest of `names`.
+
+        Raises ValueError for a name that the network lacks, with the names that it has.
+        """
+        known = [layer.name for layer in self.layers]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"the network has no layer {name}; it has {', '.join(known)}")
+        return self.layers[: max(known.index(name) for name in names) + 1] if names else ()
+
+    def activations(self, names) -> float:
+        """How many numbers per pixel the convolutions give, down to the deepest of `names`."""
+        numbers, pixels = 0.0, 1.0
+        for layer in self.up_to(names):
+            pixels /= math.prod(layer.stride)
+            if layer.type == "conv":
+                numbers += pixels * layer.kernel.shape[3]
+        return numbers
+
+    def stride(self, names) -> int:
+        """How many pixels apart, per axis, the units of the deepest of `names` are.
+
+        A picture must be at least as large: 16 pixels for `relu5_1` of VGG.
+        """
+        return math.prod(max(layer.stride) for layer in self.up_to(names))
+
+
+def load(path, cache: bool = True) -> Parameters:
+    """Read a MatConvNet file, from the parsed copy in the cache folder if that is up to date.
+
+    The copy belongs to a path; it holds good while the file's size and modification time are what
+    they were, or else its SHA-256. A copy that is damaged is made anew.
+
+    Raises OSError if the file cannot be read and ValueError if it is no such network.
+    """
+    path = Path(path).resolve()
+    if not cache:
+        return parse(path)
+    stat = path.stat()
+    stamp = [stat.st_size, stat.st_mtime_ns]
+    name = f"{path.stem}-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.npz"
+    copy = files.cache_folder() / name
+    try:
+        parameters, copied_stamp = _load_copy(copy)
+    except Exception:  # missing, damaged, half-written or of an older version: it is only a copy
+        parameters, copied_stamp = None, None
+    if copied_stamp == stamp:
+        return parameters
+    if parameters is None or files.sha256(path) != parameters.sha256:
+        parameters = parse(path)
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        _save_copy(copy, parameters, stamp)
+    except OSError:  # a cache that cannot be written costs time, not the picture
+        pass
+    return parameters
+
+
+def parse(path) -> Parameters:
+    """Read a MatConvNet file in any of its three published layouts.
+
+    The layouts are told apart by the fields that are there: the mean picture at
+    `meta.normalization.averageImage` or `normalization.averageImage`, and a convolution's
+    parameters in `weights` or in `filters` and `biases`. Kernels are stored (width, height, in,
+    out), as MATLAB's column-major order has it, and come out (height, width, in, out).
+
+    Raises OSError if the file cannot be read and ValueError if it is no such network.
+    """
+    path = Path(path)
+    with open(path, "rb"):  # a missing file is an OSError, not an unreadable network
+        pass
+    try:
+        mat = scipy.io.loadmat(path, variable_names=["layers", "meta", "normalization"])
+    except MemoryError:
+        raise
+    except Exception as error:  # scipy reports damage as whatever it stumbled over
+        raise ValueError(
+            f"{path} is not a MATLAB file that can be read, or is damaged ({error}): "
+            "download it again, and compare its SHA-256"
+        ) from error
+    try:
+        mean = _mean_pixel(mat)
+        layers = []
+        for cell in mat["layers"].ravel():
+            struct = cell[0, 0] if isinstance(cell, np.ndarray) else cell
+            layer = _layer(struct)
+            if layer.name.startswith("fc"):  # fully connected, though their type is conv
+                break
+            layers.append(layer)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is a MATLAB file, but not a MatConvNet network as published ({error}); "
+            "get imagenet-vgg-verydeep-19.mat"
+        ) from error
+    return Parameters(mean, tuple(layers), files.sha256(path))
+
+
+def build(
+    parameters: Parameters, names, pooling: str = "max", precision: str = "float32"
+) -> keras.Model:
+    """The network down to the deepest of `names`.
+
+    Args:
+        parameters: as `load` returns them.
+        names: layers to give out, before the ReLU (`conv4_2`) or after it (`relu4_2`).
+        pooling: `max` or `avg`, whatever the file says; an odd edge is kept (SAME).
+        precision: `float32`, or `bfloat16` for Keras's mixed policy.
+
+    Returns:
+        A frozen model from (1, H, W, 3) float32, RGB less the mean pixel, to a dictionary of
+        layer name -> (1, h, w, channels) activations in the precision asked for.
+
+    Raises:
+        ValueError: for a name that the network lacks, or a layer on the way that is not
+            supported.
+    """
+    dtype = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+    pool = {"max": keras.layers.MaxPooling2D, "avg": keras.layers.AveragePooling2D}[pooling]
+    x = image = keras.Input((None, None, 3), batch_size=1, dtype="float32")
+    outputs, weights = {}, {}
+    for layer in parameters.up_to(names):
+        if layer.type == "conv":
+            if layer.kernel.shape[2] != x.shape[-1]:
+                raise ValueError(
+                    f"layer {layer.name} takes {layer.kernel.shape[2]} channels and gets "
+                    f"{x.shape[-1]}: grouped convolutions are not supported"
+                )
+            x, padding = _pad(x, layer)
+            convolution = keras.layers.Conv2D(
+                layer.kernel.shape[3],
+                layer.kernel.shape[:2],
+                layer.stride,
+                padding,
+                dtype=dtype,
+                name=layer.name,
+            )
+            x = convolution(x)
+            weights[layer.name] = [layer.kernel, layer.bias]
+        elif layer.type == "relu":
+            x = keras.layers.ReLU(dtype=dtype, name=layer.name)(x)
+        elif layer.type == "pool":
+            x = pool(layer.window, layer.stride, "same", dtype=dtype, name=layer.name)(x)
+        else:
+            raise ValueError(
+                f"layer {layer.name} is of type {layer.type}, which is not supported: "
+                "only conv, relu and pool are"
+            )
+        if layer.name in names:
+            outputs[layer.name] = x
+    network = keras.Model(image, outputs)
+    for name, values in weights.items():
+        network.get_layer(name).set_weights(values)
+    network.trainable = False
+    return network
+
+
+def preprocess(image: np.ndarray, mean_pixel: np.ndarray) -> np.ndarray:
+    """(H, W, 3) RGB in 0..255 -> (1, H, W, 3) float32 less the mean pixel."""
+    return (np.asarray(image, np.float32) - mean_pixel)[np.newaxis]
+
+
+def unprocess(image: np.ndarray, mean_pixel: np.ndarray) -> np.ndarray:
+    """(1, H, W, 3) less the mean pixel -> (H, W, 3) float32 RGB, clipped to 0..255."""
+    return np.clip(np.asarray(image, np.float32)[0] + mean_pixel, 0, 255)
+
+
+def _field(struct, *path):
+    """A field of nested MATLAB structs, by name; KeyError if one is not there."""
+    for name in path:
+        if isinstance(struct, np.ndarray) and struct.dtype.names:
+            struct = struct[0, 0] if struct.ndim == 2 else struct[()]
+        if name not in (struct.dtype.names or ()):
+            raise KeyError(f"no field {name}")
+        struct = struct[name]
+    return struct
+
+
+def _has(struct, name: str) -> bool:
+    return name in (struct.dtype.names or ())
+
+
+def _mean_pixel(mat) -> np.ndarray:
+    if "meta" in mat:
+        mean = _field(mat["meta"], "normalization", "averageImage")
+    elif "normalization" in mat:
+        mean = _field(mat["normalization"], "averageImage")
+    else:
+        raise KeyError("neither meta nor normalization is there")
+    mean = np.asarray(mean, np.float32)
+    if mean.size == 3:
+        return mean.reshape(3)
+    if mean.ndim != 3 or mean.shape[2] != 3:
+        raise ValueError(f"averageImage is of shape {mean.shape}")
+    return mean.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
+
+
+def _layer(struct) -> Layer:
+    name, type = str(_field(struct, "name").item()), str(_field(struct, "type").item())
+    if type == "conv":
+        if _has(struct, "weights"):
+            kernel, bias = _field(struct, "weights").ravel()[:2]
+        else:
+            kernel, bias = _field(struct, "filters"), _field(struct, "biases")
+        # MATLAB drops a last axis of length 1: a single output channel.
+        kernel = np.asarray(kernel, np.float32).reshape(kernel.shape + (1,) * (4 - kernel.ndim))
+        return Layer(
+            name,
+            type,
+            kernel=np.ascontiguousarray(kernel.transpose(1, 0, 2, 3)),
+            bias=np.asarray(bias, np.float32).reshape(kernel.shape[3]),
+            stride=_integers(struct, "stride", (1, 1)),
+            pad=_integers(struct, "pad", (0, 0, 0, 0)),
+        )
+    if type == "pool":
+        return Layer(
+            name,
+            type,
+            window=_integers(struct, "pool", (2, 2)),
+            stride=_integers(struct, "stride", (2, 2)),
+        )
+    return Layer(name, type)
+
+
+def _integers(struct, name: str, default: tuple) -> tuple:
+    """A size per axis or side, for which one number may stand for all."""
+    if not _has(struct, name):
+        return default
+    values = [int(v) for v in np.ravel(_field(struct, name))]
+    return tuple(values * len(default) if len(values) == 1 else values)
+
+
+def _pad(x, layer: Layer):
+    """Pad as the file says, or have the convolution do it where SAME says the same."""
+    top, bottom, left, right = layer.pad
+    height, width = layer.kernel.shape[:2]
+    if not any(layer.pad):
+        return x, "valid"
+    centred = top == bottom == (height - 1) / 2 and left == right == (width - 1) / 2
+    if layer.stride == (1, 1) and centred:
+        return x, "same"
+    padding = ((top, bottom), (left, right))
+    return keras.layers.ZeroPadding2D(padding, dtype=x.dtype)(x), "valid"
+
+
+def _save_copy(path: Path, parameters: Parameters, stamp) -> None:
+    arrays, structure = {"mean_pixel": parameters.mean_pixel}, []
+    for i, layer in enumerate(parameters.layers):
+        plain = dataclasses.asdict(layer)
+        for key in ("kernel", "bias"):
+            if (array := plain.pop(key)) is not None:
+                arrays[f"{i}.{key}"] = array
+        structure.append(plain)
+    about = json.dumps(dict(stamp=stamp, sha256=parameters.sha256, structure=structure))
+    with files.replacing(path) as file:
+        np.savez(file, about=np.array(about), **arrays)
+
+
+def _load_copy(path: Path) -> tuple[Parameters, list]:
+    with np.load(path, allow_pickle=False) as arrays:  # reading checks each array's CRC
+        about = json.loads(str(arrays["about"]))
+        layers = []
+        for i, plain in enumerate(about["structure"]):
+            plain = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+            if f"{i}.kernel" in arrays:
+                plain.update(kernel=arrays[f"{i}.kernel"], bias=arrays[f"{i}.bias"])
+            layers.append(Layer(**plain))
+        return Parameters(arrays["mean_pixel"], tuple(layers), about["sha256"]), about["stamp"]

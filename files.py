@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import platformdirs
+import psutil
 
 
 @contextlib.contextmanager
@@ -20,6 +21,9 @@ def replacing(path):
     Raises OSError as `open` and writing do.
     """
     path = Path(path)
+    for left in path.parent.glob(f".{path.name}.*.tmp"):  # by a process that was killed
+        if not psutil.pid_exists(int(left.suffixes[-2][1:])):
+            left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:

@@ -56,13 +56,10 @@ def read(path) -> np.ndarray:
                 mode = "L" if mode == "1" or mode == "L" else "RGB"
             # Turned below: imageio turns the channels of a palette picture, not its rows.
             pixels = file.read(index=0, mode=mode, rotate=False)
-    except Image.DecompressionBombError as error:
-        raise OSError(f"{path} is too large to be a picture meant for this: {error}") from error
     except MemoryError:
         raise
     except Exception as error:  # each format's decoder fails in its own way
-        reason = " ".join(str(error).split())
-        raise OSError(f"{path} is not a picture, or it is damaged: {reason}") from error
+        raise _unreadable(path, error) from error
     turn = _UPRIGHT.get(about.get("Orientation"))
     if mode in ("I", "I;16", "I;16B", "F"):
         grey = pixels.astype(np.float32)
@@ -94,8 +91,7 @@ def size(path) -> tuple[int, int]:
         with iio.imopen(path, "r", plugin="pillow") as file:
             about = file.metadata(index=0, exclude_applied=False)
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise OSError(f"{path} is not a picture, or it is damaged: {reason}") from error
+        raise _unreadable(path, error) from error
     width, height = about["shape"]
     return (height, width) if about.get("Orientation", 1) >= 5 else (width, height)
 
@@ -106,7 +102,8 @@ def write(path, image: np.ndarray, comment: str = "") -> None:
     Args:
         path: with one of the extensions of `FORMATS`.
         image: (H, W, 3) in 0..255, rounded to 8 bits.
-        comment: kept in the picture: PNG text, or the EXIF user comment.
+        comment: kept in the picture: PNG text, TIFF description or EXIF user comment; a BMP
+            has no place for it.
 
     Raises:
         ValueError: for another extension.
@@ -123,10 +120,13 @@ def write(path, image: np.ndarray, comment: str = "") -> None:
     if comment and extension == ".png":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_text("Comment", comment)
+    elif comment and extension in (".tif", ".tiff"):
+        options["description"] = _ascii(comment).decode()
     elif comment and extension != ".bmp":
         exif = Image.Exif()
-        user_comment = b"ASCII\0\0\0" + comment.encode("ascii", "backslashreplace")
-        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = user_comment
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"ASCII\0\0\0" + _ascii(
+            comment
+        )
         options["exif"] = exif
     pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
     buffer = iio.imwrite("<bytes>", pixels, extension=extension, plugin="pillow", **options)
@@ -140,7 +140,10 @@ def comment(path) -> str:
         with Image.open(path) as image:
             if "Comment" in image.info:
                 return str(image.info["Comment"])
-            raw = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+            exif = image.getexif()
+            if described := exif.get(ExifTags.Base.ImageDescription):
+                return str(described)
+            raw = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
             raw = raw if isinstance(raw, bytes) else raw.encode()
             return raw.removeprefix(b"ASCII\0\0\0").decode("ascii", "replace")
     except (OSError, ValueError, Image.DecompressionBombError):
@@ -175,6 +178,10 @@ def preserve_colors(image: np.ndarray, content: np.ndarray) -> np.ndarray:
     return np.clip(content + shift[..., np.newaxis], 0, 255).astype(np.float32)
 
 
+def _ascii(comment: str) -> bytes:
+    return comment.encode("ascii", "backslashreplace")
+
+
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
         try:
@@ -184,3 +191,13 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         except (ImageCms.PyCMSError, OSError):  # a profile that is broken, or of another mode
             pass
     return image.convert("RGB")
+
+
+def _unreadable(path, error: BaseException) -> OSError:
+    first = error
+    while first.__cause__ or first.__context__:
+        first = first.__cause__ or first.__context__
+    reason = " ".join(str(first).split())
+    if isinstance(first, Image.DecompressionBombError):
+        return OSError(f"{path} is too large to be meant as a picture: {reason}")
+    return OSError(f"{path} is not a picture that can be read, or it is damaged: {reason}")

@@ -290,6 +290,7 @@ class Job:
                     print(f"{self.output} is complete: there is nothing to resume")
                 return 0
             self.check_files(state_path)
+            stylize.check_sizes(sizes, s, network)
             stylize.check_memory(sizes, s, network)
             state = None
             if s.resume and state_path.exists():

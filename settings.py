@@ -196,9 +196,11 @@ class Settings:
             value = getattr(self, f.name)
             if isinstance(value, list):
                 value = tuple(value)
-                object.__setattr__(self, f.name, value)
             for one in value if isinstance(value, tuple) else (value,):
                 _check(flag(f.name), one, f.metadata)
+            if "float" in f.type and value is not None:  # 1 is as good as 1.0
+                value = tuple(map(float, value)) if isinstance(value, tuple) else float(value)
+            object.__setattr__(self, f.name, value)
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise ValueError("--beta1 and --beta2 must be below 1")
         if self.content_weight == self.style_weight == self.tv_weight == 0:

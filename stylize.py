@@ -102,7 +102,7 @@ class Objective:
         self.content_layers = settings.content_layers()
         self.style_layers = settings.style_layers()
         names = settings.layers()
-        check_sizes(content.shape, [s.shape for s in styles], parameters, names)
+        check_sizes([p.shape[1::-1] for p in (content, *styles)], settings, parameters)
         self.network = vgg.build(parameters, names, settings.pooling, settings.precision)
         self.shares = settings.style_shares(len(styles))
 
@@ -122,7 +122,7 @@ class Objective:
     def __call__(self, image):
         """(1, H, W, 3) less the mean pixel -> (4,) float32: content, style, tv, total."""
         s = self.settings
-        features = self.network(image) if self.network.outputs else {}
+        features = self.network(image) if self.settings.layers() else {}
         grams = {name: losses.gram_matrix(features[name]) for name in self.style_layers}
         content = s.content_weight * sum(
             weight * losses.content_loss(features[name], self.content_targets[name])
@@ -138,17 +138,19 @@ class Objective:
         return ops.stack([*terms, sum(terms)])
 
 
-def check_sizes(content_shape, style_shapes, parameters: vgg.Parameters, names) -> None:
-    """Raise ValueError for a picture that is too small to give the deepest layer one unit."""
-    least = max(2, parameters.stride(names))
-    for what, (height, width, *_) in [
-        ("content", content_shape),
-        *[("style", shape) for shape in style_shapes],
-    ]:
-        if min(height, width) < least:
+def check_sizes(sizes: Sequence[tuple[int, int]], settings: Settings, parameters: vgg.Parameters):
+    """Raise ValueError for a picture that is too small to give the deepest layer one unit.
+
+    Args:
+        sizes: width and height of the content, then of each style.
+        settings, parameters: as for `stylize`.
+    """
+    least = max(2, parameters.stride(settings.layers()))
+    for i, (width, height) in enumerate(sizes):
+        if min(width, height) < least:
             raise ValueError(
-                f"the {what} is {width}x{height} pixels; with this network and these layers it "
-                f"must be at least {least}x{least}"
+                f"{f'style {i}' if i else 'the content'} is {width}x{height} pixels; with this "
+                f"network and these layers it must be at least {least}x{least}"
             )
 
 

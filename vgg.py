@@ -187,7 +187,7 @@ def build(
             )
         if layer.name in names:
             outputs[layer.name] = x
-    network = keras.Model(image, outputs)
+    network = keras.Model(image, outputs or image)  # without a layer, nothing to compute
     for name, values in weights.items():
         network.get_layer(name).set_weights(values)
     network.trainable = False

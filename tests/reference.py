@@ -1,0 +1,53 @@
+"""The reference losses, and our run of the same settings. Also a program, for the other engines:
+`KERAS_BACKEND=jax python tests/reference.py default` exits with 1 where they do not agree."""
+
+import json
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import images
+import neural_style
+import vgg
+from settings import Settings
+from stylize import stylize
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
+CASES = {
+    case["name"]: case
+    for case in json.loads((Path(__file__).parent / "reference" / "losses.json").read_text())
+}
+
+
+def check(name):
+    """Run a case and raise AssertionError where it leaves the reference."""
+    case = CASES[name]
+    pictures = SHARED / "images" / "paper"
+    arguments = ["--content", str(pictures / case["content"]), "--width", str(case["width"])]
+    arguments += ["--styles", *(str(pictures / style) for style in case["styles"])]
+    arguments += ["--output", "none.png", "--iterations", "10", "--initial-noiseblend", "0"]
+    arguments += ["--print-iterations", "1", *case["args"]]
+    chosen = vars(neural_style.build_parser().parse_args(arguments))
+    content, styles = Path(chosen.pop("content")), [Path(p) for p in chosen.pop("styles")]
+    job = neural_style.Job(content, styles, Path(chosen.pop("output")), Settings(**chosen))
+    read = [
+        images.resize(images.read(path), *size)
+        for path, size in zip([content, *styles], job.sizes())
+    ]
+    network = vgg.load(SHARED / "weights" / "imagenet-vgg-verydeep-19.mat")
+    seen = list(stylize(read[0], read[1:], job.settings, network))
+    assert [progress.iteration for progress in seen] == list(range(11))
+    start = seen[0].losses
+    for term, want in case["initial_losses"].items():
+        # The content's loss is 0 where the picture starts from it; then absolutely so.
+        assert abs(getattr(start, term) - want) <= 1e-4 * (want or 1), (term, start)
+    for progress, row in zip(seen[1:], case["after_step"], strict=True):
+        want = row[case["columns"].index("total")]
+        assert abs(progress.losses.total / want - 1) <= 2e-3, (progress.iteration, want)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        check(name)

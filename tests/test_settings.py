@@ -1,0 +1,92 @@
+import dataclasses
+import math
+
+import pytest
+
+from settings import STYLE_LAYERS, Settings, flag
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ({"pooling": "foo"}, "--pooling is max or avg, not foo"),
+        ({"precision": "half"}, "--precision is float32 or bfloat16"),
+        ({"tv_weight": -1.0}, "--tv-weight must be at least 0"),
+        ({"content_weight": math.nan}, "--content-weight must be a finite number"),
+        ({"content_weight_blend": 1.5}, "--content-weight-blend must be at most 1"),
+        ({"learning_rate": 0.0}, "--learning-rate must be above 0"),
+        ({"beta2": 1.0}, "--beta1 and --beta2 must be below 1"),
+        ({"iterations": 0}, "--iterations must be at least 1"),
+        ({"width": 0}, "--width must be at least 1"),
+        ({"style_scales": (1.0, 0.0)}, "--style-scales must be above 0"),
+        ({"style_blend_weights": (0.0, 0.0)}, "all 0"),
+        ({"style_blend_weights": (1.0, -1.0)}, "--style-blend-weights must be at least 0"),
+        ({"content_weight": 0, "style_weight": 0, "tv_weight": 0}, "nothing to optimise"),
+        ({"checkpoint_iterations": 5}, "go together"),
+        ({"checkpoint_output": "a%d.png"}, "go together"),
+        ({"checkpoint_output": "a.png", "checkpoint_iterations": 5}, "place for the iteration"),
+        ({"checkpoint_output": "a{x}.png", "checkpoint_iterations": 5}, "is no pattern"),
+        ({"checkpoint_output": "a%d%d.png", "checkpoint_iterations": 5}, "is no pattern"),
+        ({"device": "tpu"}, "--device is cpu, gpu or gpu:N"),
+        ({"device": "gpu:x"}, "--device is cpu, gpu or gpu:N"),
+        ({"device": "gpu:"}, "--device is cpu, gpu or gpu:N"),
+    ],
+)
+def test_a_wrong_value_is_named(choice, says):
+    with pytest.raises(ValueError, match=says):
+        Settings(**choice)
+
+
+def test_the_defaults_are_those_users_know():
+    s = Settings()
+    assert (s.content_weight, s.style_weight, s.tv_weight) == (5, 500, 100)
+    assert (s.learning_rate, s.beta1, s.beta2, s.eps) == (10, 0.9, 0.999, 1e-8)
+    assert (s.iterations, s.pooling, s.content_weight_blend) == (1000, "max", 1)
+
+
+@pytest.mark.parametrize("pattern", ["out_{:05}.jpg", "out_%05d.jpg"])
+def test_both_checkpoint_patterns(pattern):
+    s = Settings(checkpoint_output=pattern, checkpoint_iterations=1)
+    assert s.checkpoint_path(42) == "out_00042.jpg"
+
+
+def test_style_layer_weights_grow_by_the_ratio_and_sum_to_one():
+    weights = Settings(style_layer_weight_exp=0.5).style_layers()
+    assert tuple(weights) == STYLE_LAYERS
+    assert sum(weights.values()) == pytest.approx(1)
+    assert weights["relu2_1"] / weights["relu1_1"] == pytest.approx(0.5)
+
+
+def test_layers_of_weight_zero_are_not_asked_for():
+    assert Settings().content_layers() == {"relu4_2": 1}
+    assert Settings(content_weight_blend=0).content_layers() == {"relu5_2": 1}
+    assert Settings(content_weight=0).content_layers() == {}
+    assert Settings(style_weight=0).layers() == ["relu4_2"]
+
+
+def test_blend_weights_are_shares():
+    assert Settings().style_shares(4) == (0.25,) * 4
+    assert Settings(style_blend_weights=[1, 3]).style_shares(2) == (0.25, 0.75)
+    with pytest.raises(ValueError, match="3 numbers for 2 styles"):
+        Settings(style_blend_weights=(1, 1, 1)).style_shares(2)
+
+
+@pytest.mark.parametrize(
+    ("blend", "has_initial", "share"),
+    [(None, False, 1), (None, True, 0), (0.3, False, 0.3), (0.3, True, 0.3)],
+)
+def test_the_share_of_noise(blend, has_initial, share):
+    assert Settings(initial_noiseblend=blend).noiseblend(has_initial) == share
+
+
+def test_what_changes_the_picture_is_recorded_and_what_does_not_is_not():
+    recorded = Settings().picture()
+    assert {"tv_weight", "iterations", "checkpoint_iterations", "seed"} <= set(recorded)
+    assert not {"quiet", "overwrite", "print_iterations", "cache"} & set(recorded)
+
+
+def test_each_setting_has_a_flag_a_group_and_help():
+    for field in dataclasses.fields(Settings):
+        assert flag(field.name).startswith("--")
+        assert field.metadata["help"] and field.metadata["group"]
+        assert field.default is not None or field.metadata["none"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import time
 
 import keras
 import psutil
@@ -12,9 +14,27 @@ ENGINE = keras.backend.backend()
 if ENGINE == "tensorflow":
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # one compilation per shape of tile is what is wanted
+
     def evaluator(function, frozen):
-        """Compile a function of one tensor; the model `frozen` is a constant of it."""
+        """Compile a function of tensors; the model `frozen` is a constant of it."""
         return tf.function(function)
+
+    def differentiator(function, frozen):
+        """Compile the gradient of a function of tensors with respect to the first.
+
+        The function returns the scalar and whatever else is wanted; what is compiled returns
+        that, and the gradient.
+        """
+
+        @tf.function
+        def run(x, *rest):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value, more = function(x, *rest)
+            return more, tape.gradient(value, x)
+
+        return run
 
     def stepper(loss, frozen, variable, optimizer):
         """Compile `run(n)`: n steps of the optimiser on the variable, without a look at Python.
@@ -54,7 +74,17 @@ elif ENGINE == "jax":
     def evaluator(function, frozen):
         stateless, weights = _with_weights(function, frozen)
         compiled = jax.jit(stateless)
-        return lambda x: compiled(weights, x)
+        return lambda *tensors: compiled(weights, *tensors)
+
+    def differentiator(function, frozen):
+        stateless, weights = _with_weights(function, frozen)
+        compiled = jax.jit(jax.value_and_grad(stateless, argnums=1, has_aux=True))
+
+        def run(*tensors):
+            (_, more), gradient = compiled(weights, *tensors)
+            return more, gradient
+
+        return run
 
     def stepper(loss, frozen, variable, optimizer):
         stateless, weights = _with_weights(loss, frozen)
@@ -92,6 +122,14 @@ elif ENGINE == "torch":
     def evaluator(function, frozen):
         return torch.no_grad()(function)
 
+    def differentiator(function, frozen):
+        def run(x, *rest):
+            x = x.detach().requires_grad_(True)
+            value, more = function(x, *rest)
+            return more.detach(), torch.autograd.grad(value, x)[0]
+
+        return run
+
     def stepper(loss, frozen, variable, optimizer):
         def run(n):
             for _ in range(n):
@@ -127,6 +165,25 @@ def device(name: str | None):
 def default_device() -> str:
     """What the engine uses where it is not told: `gpu` if it sees one."""
     return "gpu" if _count("gpu") else "cpu"
+
+
+@functools.cache
+def precision(wanted: str) -> str:
+    """`float32` or `bfloat16`; for `auto`, the one in which this machine convolves faster."""
+    if wanted != "auto":
+        return wanted
+    took = {}
+    for dtype in ("float32", "bfloat16"):
+        x = keras.ops.ones((1, 128, 128, 64), dtype)
+        kernel = keras.ops.ones((3, 3, 64, 64), dtype)
+        times = []
+        for _ in range(4):
+            began = time.perf_counter()
+            keras.ops.convert_to_numpy(keras.ops.conv(x, kernel, padding="same")[0, 0, 0, :1])
+            times.append(time.perf_counter() - began)
+        took[dtype] = min(times)
+    # Near a draw, the exact one.
+    return "bfloat16" if took["bfloat16"] < 0.8 * took["float32"] else "float32"
 
 
 def available_memory(device: str | None) -> int | None:

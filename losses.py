@@ -1,52 +1,76 @@
 """What the picture is judged by: pure functions of activations, all in float32.
 
-With F the activations of a layer as a matrix of H·W positions by C channels, N = H·W·C is its
-size (Gatys, Ecker, Bethge, "A Neural Algorithm of Artistic Style", arXiv 1508.06576, section
-Methods; the normalisation by N is this pipeline's, not the paper's).
+With F the activations of a layer as a matrix of M positions by N channels (Gatys, Ecker, Bethge,
+"A Neural Algorithm of Artistic Style", arXiv 1508.06576, section Methods). Each is a sum over
+positions, or a function of Gram matrices that are: given the number of positions of the whole
+picture, what the functions give for its parts adds up to what they give for the whole.
 """
 
 from __future__ import annotations
 
 from keras import ops
 
+# The factors by which published recipes normalise a layer's sum of squares.
+CONTENT = {
+    "mean": lambda positions, channels: 1 / (positions * channels),
+    "half-mean": lambda positions, channels: 1 / (2 * positions * channels),
+    "half-sum": lambda positions, channels: 1 / 2,
+}
+STYLE = {
+    "mean": lambda channels: 1 / channels**2,
+    "quarter-sum": lambda channels: 1 / 4,
+}
 
-def content_loss(features, target):
-    """How far a layer's activations are from the content's: mean((F - P)²), after equation 1.
+
+def content_loss(features, target, kind: str = "mean", positions: int | None = None):
+    """How far a layer's activations are from the content's: Σ(F - P)², equation 1, normalised.
 
     Args:
-        features: F, (1, H, W, C) of any float dtype.
+        features: F, (1, H, W, N) of any float dtype.
         target: P, of the same shape.
+        kind: the normalisation, a key of `CONTENT`; the paper's is `half-sum`.
+        positions: of the whole picture in this layer; H·W if not given.
 
     Returns:
         A float32 scalar.
     """
-    return ops.mean(ops.square(_float32(features) - _float32(target)))
+    _, height, width, channels = features.shape
+    factor = CONTENT[kind](positions or height * width, channels)
+    return factor * ops.sum(ops.square(_float32(features) - _float32(target)))
 
 
-def gram_matrix(features):
-    """Which channels fire together, wherever in the picture: G = FᵀF / N, after equation 3.
+def gram_matrix(features, positions: int | None = None):
+    """Which channels fire together, wherever in the picture: G = FᵀF / MN, after equation 3.
+
+    The paper's Gram matrix is the sum FᵀF; divided by the number of activations, it does not
+    depend on the size of the picture.
 
     Args:
-        features: F, (1, H, W, C) of any float dtype.
+        features: F, (1, H, W, N) of any float dtype.
+        positions: M of the whole picture in this layer; H·W if not given.
 
     Returns:
-        (C, C) float32, symmetric.
+        (N, N) float32, symmetric.
     """
     _, height, width, channels = features.shape
     flat = ops.reshape(_float32(features), (height * width, channels))
-    return ops.matmul(ops.transpose(flat), flat) / (height * width * channels)
+    return ops.matmul(ops.transpose(flat), flat) / ((positions or height * width) * channels)
 
 
-def style_loss(gram, target):
-    """How far a layer's Gram matrix is from the style's: mean((G - A)²), after equation 4.
+def style_loss(gram, target, kind: str = "mean"):
+    """How far a layer's Gram matrix is from the style's: Σ(G - A)², equation 4, normalised.
+
+    With `quarter-sum` and pictures of one size, this is the paper's Σ(G' - A')² / 4N²M² of its
+    own Gram matrices G' = MN·G.
 
     Args:
-        gram, target: G and A, (C, C) float32.
+        gram, target: G and A, (N, N) float32.
+        kind: the normalisation, a key of `STYLE`.
 
     Returns:
         A float32 scalar.
     """
-    return ops.mean(ops.square(gram - target))
+    return STYLE[kind](gram.shape[0]) * ops.sum(ops.square(gram - target))
 
 
 def total_variation(image):
@@ -59,10 +83,19 @@ def total_variation(image):
     Returns:
         A float32 scalar.
     """
+    _, height, width, channels = image.shape
+    vertical, horizontal = variation(image, 1), variation(image, 2)
+    return vertical / ((height - 1) * width * channels) + horizontal / (
+        height * (width - 1) * channels
+    )
+
+
+def variation(image, axis: int):
+    """The sum of the squared differences of neighbours along an axis of (1, H, W, 3)."""
     image = _float32(image)
-    vertical = image[:, 1:] - image[:, :-1]
-    horizontal = image[:, :, 1:] - image[:, :, :-1]
-    return ops.mean(ops.square(vertical)) + ops.mean(ops.square(horizontal))
+    if axis == 1:
+        return ops.sum(ops.square(image[:, 1:] - image[:, :-1]))
+    return ops.sum(ops.square(image[:, :, 1:] - image[:, :, :-1]))
 
 
 def _float32(tensor):

@@ -243,7 +243,7 @@ class Job:
             sizes.append((max(1, int(w * factor)), max(1, int(h * factor))))
         return sizes
 
-    def about(self, network_sha256: str) -> dict:
+    def about(self, s: Settings, network_sha256: str) -> dict:
         """What the picture was made from and how: all it takes to make it again."""
         import keras
 
@@ -252,7 +252,6 @@ class Job:
         def named(path):
             return {"name": Path(path).name, "sha256": files.sha256(path)}
 
-        s = self.settings
         return {
             PROGRAM: VERSION,
             "engine": f"{keras.backend.backend()}, keras {keras.version()}",
@@ -276,13 +275,15 @@ class Job:
             import backend
         import checkpoint
         import images
+        import objective
         import progress
         import stylize
         import vgg
 
         with backend.device(s.device):
+            s = dataclasses.replace(s, precision=backend.precision(s.precision))
             network = vgg.load(network_path, s.cache)
-            about = self.about(network.sha256)
+            about = self.about(s, network.sha256)
             comment = json.dumps(about)
             whole = s.resume and self.output.exists() and not state_path.exists()
             if whole and images.comment(self.output) == comment:
@@ -290,8 +291,8 @@ class Job:
                     print(f"{self.output} is complete: there is nothing to resume")
                 return 0
             self.check_files(state_path)
-            stylize.check_sizes(sizes, s, network)
-            stylize.check_memory(sizes, s, network)
+            objective.check_sizes(sizes, s, network)
+            tile = objective.choose_tile(sizes, s, network)
             state = None
             if s.resume and state_path.exists():
                 state = checkpoint.load(state_path, about)
@@ -309,6 +310,7 @@ class Job:
             reporter.say(
                 f"network: {network_path}, {s.pooling} pooling, {s.precision}, "
                 f"{backend.ENGINE} on {s.device or backend.default_device()}"
+                + (f", in tiles of {tile} pixels" if tile else "")
             )
             if s.resume:
                 where = f"resumed at iteration {state.iteration}" if state else "nothing to resume"

@@ -9,7 +9,8 @@ from pathlib import Path
 import tqdm
 
 import files
-from stylize import Losses, Progress
+from objective import Losses
+from stylize import Progress
 
 COLUMNS = ("itr", *(f.name for f in dataclasses.fields(Losses)))
 Row = tuple[int, Losses]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 VERSION = "0.1.0"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONV_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")  # before the ReLU
 
 # What --help groups by: what a person wants to do.
 SIZE = "choose the size"
@@ -60,7 +61,6 @@ class Settings:
     Raises ValueError, in one sentence that names the flag, for a value out of its range.
     """
 
-    # the size of the content picture; None keeps its own
     width: int | None = _option(
         None,
         SIZE,
@@ -91,6 +91,21 @@ class Settings:
         most=1,
         meta="BLEND",
     )
+    # `layer` or `layer:weight`; None follows the blend
+    content_layers: tuple[str, ...] | None = _option(
+        None,
+        LOOK,
+        "layers the content is taken from, each with its weight",
+        meta="LAYER[:WEIGHT]",
+        none="those of the blend",
+    )
+    content_loss: str = _option(
+        "mean",
+        LOOK,
+        "the sum of squared differences of a layer's N channels at M positions, divided by MN "
+        "(mean) or 2MN (half-mean), or halved (half-sum)",
+        choices=("mean", "half-mean", "half-sum"),
+    )
     style_weight: float = _option(500.0, LOOK, "how much the style counts", least=0, meta="WEIGHT")
     style_layer_weight_exp: float = _option(
         1.0,
@@ -98,6 +113,24 @@ class Settings:
         "weight of each style layer over that of the one before: under 1 finer, over 1 coarser",
         above=0,
         meta="RATIO",
+    )
+    # `layer` or `layer:weight`; None is relu1_1 to relu5_1 with the weights of the ratio
+    style_layers: tuple[str, ...] | None = _option(
+        None,
+        LOOK,
+        "layers the style is taken from, each with its weight",
+        meta="LAYER[:WEIGHT]",
+        none="relu1_1 to relu5_1, weighted by the ratio",
+    )
+    style_loss: str = _option(
+        "mean",
+        LOOK,
+        "the sum of squared differences of Gram matrices (over MN) of N channels, divided by N^2 "
+        "(mean) or by 4 (quarter-sum, the paper's)",
+        choices=("mean", "quarter-sum"),
+    )
+    activation_scale: float = _option(
+        1.0, LOOK, "factor on all activations before the losses", above=0, meta="FACTOR"
     )
     # normalised to sum to 1; None is equal shares
     style_blend_weights: tuple[float, ...] | None = _option(
@@ -131,13 +164,44 @@ class Settings:
         none="0 with --initial, else 1",
         meta="SHARE",
     )
+    noise: str = _option(
+        "normal",
+        START,
+        "the noise: normal around the mean pixel with a deviation of 0.256, or uniform in 0..255",
+        choices=("normal", "uniform"),
+    )
     seed: int = _option(0, START, "seed of the noise", least=0, meta="N")
 
-    iterations: int = _option(1000, OPTIMISER, "number of steps", least=1, meta="N")
+    iterations: int = _option(
+        1000,
+        OPTIMISER,
+        "number of steps; with lbfgs, of evaluations of the gradient",
+        least=1,
+        meta="N",
+    )
+    optimizer: str = _option("adam", OPTIMISER, "the optimiser", choices=("adam", "lbfgs"))
     learning_rate: float = _option(10.0, OPTIMISER, "Adam's learning rate", above=0, meta="RATE")
     beta1: float = _option(0.9, OPTIMISER, "Adam's beta1, below 1", least=0, meta="BETA")
     beta2: float = _option(0.999, OPTIMISER, "Adam's beta2, below 1", least=0, meta="BETA")
     eps: float = _option(1e-8, OPTIMISER, "Adam's epsilon", above=0, meta="EPSILON")
+
+    lbfgs_memory: int = _option(
+        10, OPTIMISER, "pairs of steps that L-BFGS keeps of the curvature", least=1, meta="N"
+    )
+    lbfgs_round: int | None = _option(
+        None,
+        OPTIMISER,
+        "evaluations after which L-BFGS forgets the curvature",
+        least=1,
+        meta="N",
+        none="never",
+    )
+    scales: str = _option(
+        "off",
+        OPTIMISER,
+        "coarse to fine: off, auto, or the factor from one size to the next (auto is 2)",
+        meta="SCALES",
+    )
 
     print_iterations: int = _option(
         10, WATCH, "print the losses every N iterations", least=1, meta="N", cosmetic=True
@@ -184,8 +248,14 @@ class Settings:
     precision: str = _option(
         "float32",
         MACHINE,
-        "precision of the network; losses and picture are always float32",
-        choices=("float32", "bfloat16"),
+        "precision of the network; losses and picture are always float32; auto is the faster one",
+        choices=("float32", "bfloat16", "auto"),
+    )
+    tile: str = _option(
+        "auto",
+        MACHINE,
+        "compute in tiles of this many pixels, exactly; 0 never, auto where memory demands it",
+        meta="PIXELS",
     )
 
     quiet: bool = _option(False, TALK, "print nothing but errors", cosmetic=True)
@@ -216,6 +286,14 @@ class Settings:
                     "--checkpoint-output needs a place for the iteration, as out_{:05}.jpg or "
                     f"out_%05d.jpg, not {self.checkpoint_output}"
                 )
+        for name in ("content_layers", "style_layers"):
+            for text in getattr(self, name) or ():
+                if _layer_weight(text) is None:
+                    raise ValueError(f"{flag(name)} takes LAYER or LAYER:WEIGHT, not {text}")
+        if self.tile != "auto" and not self.tile.isdigit():
+            raise ValueError(f"--tile is auto or a number of pixels, 0 for never, not {self.tile}")
+        if self.scales not in ("off", "auto") and not self.scale_factor():
+            raise ValueError(f"--scales is off, auto or a factor above 1, not {self.scales}")
         if self.device is not None:
             kind, _, number = self.device.partition(":")
             if kind not in ("cpu", "gpu") or not (number.isdigit() or self.device == kind):
@@ -231,21 +309,38 @@ class Settings:
                     f"for {count} style{'s' * (count != 1)}: give one for each"
                 )
 
-    def content_layers(self) -> dict[str, float]:
-        """Content layer -> its share of the content weight; a layer of weight 0 is left out."""
-        blend = self.content_weight_blend
-        return _positive({"relu4_2": blend, "relu5_2": 1 - blend}) if self.content_weight else {}
+    def scale_factor(self) -> float | None:
+        """How much larger each size is than the one before; None for one size only."""
+        if self.scales in ("off", "auto"):
+            return {"off": None, "auto": 2.0}[self.scales]
+        try:
+            factor = float(self.scales)
+        except ValueError:
+            return None
+        return factor if 1 < factor < math.inf else None
 
-    def style_layers(self) -> dict[str, float]:
-        """Style layer -> its share of the style weight; the shares sum to 1."""
+    def content_weights(self) -> dict[str, float]:
+        """Content layer -> its share of the content weight; a layer of weight 0 is left out."""
+        if not self.content_weight:
+            return {}
+        blend = self.content_weight_blend
+        weights = {"relu4_2": blend, "relu5_2": 1 - blend}
+        if self.content_layers is not None:
+            weights = dict(map(_layer_weight, self.content_layers))
+        return _positive(weights)
+
+    def style_weights(self) -> dict[str, float]:
+        """Style layer -> its share of the style weight. By the ratio, they sum to 1."""
         if not self.style_weight:
             return {}
+        if self.style_layers is not None:
+            return _positive(dict(map(_layer_weight, self.style_layers)))
         raw = [self.style_layer_weight_exp**i for i in range(len(STYLE_LAYERS))]
         return {layer: w / sum(raw) for layer, w in zip(STYLE_LAYERS, raw)}
 
     def layers(self) -> list[str]:
         """Every layer that a loss needs."""
-        return list(dict.fromkeys([*self.content_layers(), *self.style_layers()]))
+        return list(dict.fromkeys([*self.content_weights(), *self.style_weights()]))
 
     def style_shares(self, count: int) -> tuple[float, ...]:
         """The share of each of `count` styles, summing to 1."""
@@ -286,6 +381,16 @@ def flag(name: str) -> str:
     return "--no-cache" if name == "cache" else "--" + name.replace("_", "-")
 
 
+def _layer_weight(text: str) -> tuple[str, float] | None:
+    """`relu4_2:0.5` is ("relu4_2", 0.5) and `relu4_2` is ("relu4_2", 1.0); None for neither."""
+    layer, _, weight = text.partition(":")
+    try:
+        weight = float(weight or 1)
+    except ValueError:
+        return None
+    return (layer, weight) if layer and 0 <= weight < math.inf else None
+
+
 def _positive(weights: dict[str, float]) -> dict[str, float]:
     return {layer: weight for layer, weight in weights.items() if weight > 0}
 
@@ -305,3 +410,90 @@ def _check(name: str, value, rule) -> None:
             raise ValueError(f"{name} must be above {above}, not {value}")
         if most is not None and value > most:
             raise ValueError(f"{name} must be at most {most}, not {value}")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A published recipe: what it is, and the settings that make it."""
+
+    about: str
+    settings: dict
+
+
+def _shares(layers, weight: float) -> tuple[str, ...]:
+    return tuple(f"{layer}:{weight}" for layer in layers)
+
+
+# Gatys, Ecker, Bethge, arXiv 1508.06576, equations 1 to 7 and the caption of figure 2. The Gram
+# matrices there are sums over positions; with those of this program, which are divided by the
+# number of activations, the style loss of a layer is a quarter of the sum of squares.
+_GATYS = {
+    "pooling": "avg",
+    "content_layers": ("conv4_2",),
+    "content_loss": "half-sum",
+    "content_weight": 1.0,
+    "style_layers": _shares(CONV_STYLE_LAYERS, 1 / 5),
+    "style_loss": "quarter-sum",
+    "style_weight": 1e3,  # alpha/beta = 1e-3
+    "tv_weight": 0.0,
+    "noise": "uniform",
+    "optimizer": "lbfgs",
+    "iterations": 500,
+}
+
+PRESETS = {
+    "neural-style": Preset("the default: the pipeline in use for a decade, with Adam", {}),
+    "gatys": Preset("the paper, arXiv 1508.06576, with L-BFGS", _GATYS),
+    # The script neural_style_transfer.py of the Keras examples, in the variant with these weights.
+    "keras-lbfgs": Preset(
+        "the Keras example: the paper's losses, 10 rounds of L-BFGS",
+        _GATYS
+        | {
+            "pooling": "max",
+            "content_weight": 0.025,
+            "style_weight": 5.0,
+            "tv_weight": 1.0,
+            "iterations": 200,
+            "lbfgs_round": 20,
+        },
+    ),
+    # Re-implementations of the paper on TensorFlow with alpha and beta as their two weights.
+    "alpha-beta": Preset(
+        "two content layers, sums averaged over the layers, from the content and noise, Adam",
+        {
+            "content_layers": _shares(("relu4_2", "relu5_2"), 0.5),
+            "content_loss": "half-mean",
+            "content_weight": 1.0,
+            "style_layers": _shares(STYLE_LAYERS, 0.2),
+            "style_loss": "quarter-sum",
+            "style_weight": 500.0,
+            "tv_weight": 0.0,
+            "initial_noiseblend": 0.5,
+        },
+    ),
+    # PyTorch's tutorial "Neural Transfer Using PyTorch" in its first version, where the weight of
+    # a loss multiplied both of its arguments: inside the square.
+    "pytorch-tutorial": Preset(
+        "PyTorch's tutorial: shallow layers before the ReLU, from the content, L-BFGS",
+        {
+            "activation_scale": 1 / 255,  # that network is fed pixels in 0..1
+            "content_layers": ("conv2_2",),
+            "content_weight": 1.0,
+            "style_layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
+            "style_weight": 1000.0**2,
+            "tv_weight": 0.0,
+            "initial_noiseblend": 0.0,
+            "optimizer": "lbfgs",
+            "iterations": 300,
+        },
+    ),
+    "fast": Preset(
+        "the objective of neural-style, reached many times faster",
+        {
+            "optimizer": "lbfgs",
+            "precision": "auto",
+            "scales": "auto",
+            "iterations": 300,
+        },
+    ),
+}

@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
+import scipy.optimize
 from keras import ops
 
 import backend
-import losses
+import images
 import vgg
+from objective import Losses, Objective, choose_tile
 from settings import Settings
 
-NOISE = 0.256  # standard deviation of the start, around the mean pixel
-
-# Peak memory over the size of the network's activations, measured on TensorFlow at 341 to 1448
-# pixels (benchmarks/README.md), and what is needed whatever the size.
-MEMORY = {"float32": 2.5, "bfloat16": 3.0}
-MEMORY_BASE = 0.5e9
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The three weighted terms of the objective, and their sum."""
-
-    content: float
-    style: float
-    tv: float
-    total: float
-
-    def __str__(self):
-        return (
-            f"total {self.total:.6g}, content {self.content:.6g}, "
-            f"style {self.style:.6g}, tv {self.tv:.6g}"
-        )
+NOISE = 0.256  # standard deviation of the normal start, around the mean pixel
+COARSEST = 64  # the shorter side of the picture at the coarsest scale, at least
 
 
 @dataclass(frozen=True)
 class State:
-    """All that a run needs to go on as if it had never stopped."""
+    """All that a run needs to go on; with Adam, as if it had never stopped."""
 
     iteration: int
     image: np.ndarray  # (1, H, W, 3) float32 less the mean pixel
-    optimizer: list[np.ndarray]  # the optimiser's variables, in its own order
+    optimizer: list[np.ndarray]  # what the optimiser keeps; nothing for L-BFGS
     best_image: np.ndarray | None  # like image; None before the first checkpoint
     best_total: float
 
@@ -76,117 +59,155 @@ class Diverged(ValueError):
         self.image = image
 
 
-class Objective:
-    """What is minimised: the three terms as a function of the image alone."""
+class Adam:
+    """Kingma and Ba, arXiv 1412.6980, as Keras has it, on the pixels."""
+
+    finished = False
 
     def __init__(
-        self,
-        content: np.ndarray,
-        styles: Sequence[np.ndarray],
-        settings: Settings,
-        parameters: vgg.Parameters,
+        self, objective: Objective, start: np.ndarray, settings: Settings, kept: list[np.ndarray]
     ):
-        """Build the network down to the deepest layer in use and take its targets.
-
-        Args:
-            content: (H, W, 3) RGB in 0..255.
-            styles: likewise, each of any size.
-            settings: the weights, the layers, the pooling and the precision.
-            parameters: the network, from `vgg.load`.
-
-        Raises:
-            ValueError: for a picture too small for the deepest layer, a layer that the network
-                lacks, or a number of weights that is not the number of styles.
-        """
-        self.settings = settings
-        self.content_layers = settings.content_layers()
-        self.style_layers = settings.style_layers()
-        names = settings.layers()
-        check_sizes([p.shape[1::-1] for p in (content, *styles)], settings, parameters)
-        self.network = vgg.build(parameters, names, settings.pooling, settings.precision)
-        self.shares = settings.style_shares(len(styles))
-
-        def take(picture, layers, target):
-            """One layer's targets for each of `layers`, from a network no deeper than they."""
-            if not layers:
-                return {}
-            tap = keras.Model(self.network.input, {n: self.network.output[n] for n in layers})
-            features = tap(vgg.preprocess(picture, parameters.mean_pixel))
-            return {name: ops.stop_gradient(target(f)) for name, f in features.items()}
-
-        self.content_targets = take(content, self.content_layers, lambda f: f)
-        self.style_targets = [
-            take(style, self.style_layers, losses.gram_matrix) for style in styles
-        ]
-
-    def __call__(self, image):
-        """(1, H, W, 3) less the mean pixel -> (4,) float32: content, style, tv, total."""
-        s = self.settings
-        features = self.network(image) if self.settings.layers() else {}
-        grams = {name: losses.gram_matrix(features[name]) for name in self.style_layers}
-        content = s.content_weight * sum(
-            weight * losses.content_loss(features[name], self.content_targets[name])
-            for name, weight in self.content_layers.items()
+        """Begin at `start`, (1, H, W, 3), with what an Adam before `kept`, of any size."""
+        self.objective = objective
+        self.variable = keras.Variable(start, name="image")
+        self.optimizer = keras.optimizers.Adam(
+            settings.learning_rate, settings.beta1, settings.beta2, settings.eps
         )
-        style = s.style_weight * sum(
-            share * weight * losses.style_loss(grams[name], targets[name])
-            for share, targets in zip(self.shares, self.style_targets)
-            for name, weight in self.style_layers.items()
-        )
-        tv = s.tv_weight * losses.total_variation(image)
-        terms = [ops.cast(term, "float32") for term in (content, style, tv)]
-        return ops.stack([*terms, sum(terms)])
-
-
-def check_sizes(sizes: Sequence[tuple[int, int]], settings: Settings, parameters: vgg.Parameters):
-    """Raise ValueError for a picture that is too small to give the deepest layer one unit.
-
-    Args:
-        sizes: width and height of the content, then of each style.
-        settings, parameters: as for `stylize`.
-    """
-    least = max(2, parameters.stride(settings.layers()))
-    for i, (width, height) in enumerate(sizes):
-        if min(width, height) < least:
-            raise ValueError(
-                f"{f'style {i}' if i else 'the content'} is {width}x{height} pixels; with this "
-                f"network and these layers it must be at least {least}x{least}"
+        self.optimizer.build([self.variable])
+        moments = 0
+        for variable, value in zip(self.optimizer.variables, kept):
+            if value.ndim == 4:
+                moments += 1
+                value = _rescaled_moment(value, start.shape[1:3], moments)
+            variable.assign(value)
+        if len(objective.tiles) == 1:
+            self.advance = backend.stepper(
+                lambda x: objective(x)[-1], objective.network, self.variable, self.optimizer
             )
 
+    def advance(self, n: int) -> None:
+        """Take n steps."""
+        for _ in range(n):
+            _, gradient = self.objective.gradient(self.variable.value)
+            self.optimizer.apply([ops.convert_to_tensor(gradient)], [self.variable])
 
-def check_memory(
-    sizes: Sequence[tuple[int, int]], settings: Settings, parameters: vgg.Parameters
-) -> None:
-    """Raise ValueError if a run needs more memory than there is, with a width that would fit.
+    def look(self) -> tuple[Losses, np.ndarray]:
+        """The present image and its losses."""
+        image = ops.convert_to_numpy(self.variable.value).copy()
+        return self.objective.evaluate(image), image
 
-    Args:
-        sizes: width and height of the content, then of each style.
-        settings, parameters: as for `stylize`.
+    def kept(self) -> list[np.ndarray]:
+        """What it takes to go on: the steps taken, and the two moments of the gradient."""
+        return [ops.convert_to_numpy(v.value).copy() for v in self.optimizer.variables]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class LBFGS:
+    """scipy's L-BFGS-B on the pixels, each held within 0..255.
+
+    scipy calls us and not the other way round: it runs in a thread that waits before each
+    evaluation until it is asked to `advance`.
     """
-    available = backend.available_memory(settings.device)
-    if available is None:
-        return
-    size = {"float32": 4, "bfloat16": 2}[settings.precision]
-    per_pixel = MEMORY[settings.precision] * size * parameters.activations(settings.layers())
-    width = sizes[0][0]
-    pixels = max(w * h for w, h in sizes)
-    needed = MEMORY_BASE + per_pixel * pixels
-    if needed > available:
-        fits = int(width * math.sqrt(max(0.0, available - MEMORY_BASE) / (per_pixel * pixels)))
-        raise ValueError(
-            f"this needs about {needed / 1e9:.1f} GB of memory and {available / 1e9:.1f} GB are "
-            "free: " + (f"--width {fits} would fit" if fits else "nothing would fit")
-        )
+
+    def __init__(
+        self, objective: Objective, start: np.ndarray, settings: Settings, mean_pixel: np.ndarray
+    ):
+        self.objective, self.settings = objective, settings
+        self.shape = start.shape
+        low = np.broadcast_to(-mean_pixel, start.shape).ravel()
+        self.bounds = scipy.optimize.Bounds(low, low + 255)
+        self.image = np.clip(start, -mean_pixel, 255 - mean_pixel)
+        self.losses = None
+        self.finished, self.closed, self.error = False, False, None
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def advance(self, n: int) -> None:
+        """Take n evaluations of the gradient, or as many as there are until it is finished."""
+        for _ in range(n):
+            if not self.finished:
+                self._go.release()
+                self._done.acquire()
+        if self.error is not None:
+            raise self.error
+
+    def look(self) -> tuple[Losses, np.ndarray]:
+        """The best image so far and its losses."""
+        if self.losses is None:
+            self.losses = self.objective.evaluate(self.image)
+        return self.losses, self.image
+
+    def kept(self) -> list[np.ndarray]:
+        """Nothing: its memory of the curvature starts anew."""
+        return []
+
+    def close(self) -> None:
+        """End the thread."""
+        self.closed = True
+        self._go.release()
+        self._thread.join()
+
+    def _run(self):
+        try:
+            before = math.inf
+            while True:
+                scipy.optimize.minimize(
+                    self._evaluate,
+                    self.image.ravel().astype(np.float64),
+                    jac=True,
+                    method="L-BFGS-B",
+                    bounds=self.bounds,
+                    options={
+                        "maxcor": self.settings.lbfgs_memory,
+                        "maxfun": self.settings.lbfgs_round or 10**9,
+                        "maxiter": 10**9,
+                        "ftol": 0,
+                        "gtol": 0,
+                    },
+                )
+                # A line search that failed may do better from steepest descent, once.
+                if not self.losses.total < before:
+                    return
+                before = self.losses.total
+        except _Closed:
+            pass
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.finished = True
+            self._done.release()
+
+    def _evaluate(self, x):
+        self._go.acquire()
+        if self.closed:
+            raise _Closed
+        image = x.reshape(self.shape).astype(np.float32)
+        losses, gradient = self.objective.gradient(image)
+        finite = math.isfinite(losses.total)
+        if self.losses is None or not finite or losses.total < self.losses.total:
+            self.losses = losses
+            self.image = image if finite else self.image
+        if not finite:
+            raise _Closed
+        self._done.release()
+        return losses.total, gradient.ravel().astype(np.float64)
+
+
+class _Closed(Exception):
+    """Ends scipy's loop from within."""
 
 
 def initial_image(
     content: np.ndarray, settings: Settings, mean_pixel: np.ndarray, initial=None
 ) -> np.ndarray:
-    """The start: a picture blended with normal noise around the mean pixel.
+    """The start: a picture blended with noise.
 
     Args:
         content: (H, W, 3) RGB in 0..255, what is blended in if `initial` is None.
-        settings: the share of noise and its seed.
+        settings: the share of noise, its kind and its seed.
         mean_pixel: (3,) RGB.
         initial: None, or of the content's shape.
 
@@ -195,8 +216,45 @@ def initial_image(
     """
     share = settings.noiseblend(initial is not None)
     picture = vgg.preprocess(content if initial is None else initial, mean_pixel)
-    noise = np.random.default_rng(settings.seed).normal(scale=NOISE, size=picture.shape)
+    random = np.random.default_rng(settings.seed)
+    if settings.noise == "uniform":
+        noise = random.uniform(0, 255, picture.shape) - mean_pixel
+    else:
+        noise = random.normal(scale=NOISE, size=picture.shape)
     return (picture * (1 - share) + noise * share).astype(np.float32)
+
+
+def scales(
+    width: int, height: int, settings: Settings, least: int = 1
+) -> list[tuple[int, int, int]]:
+    """The sizes that a run goes through, coarse to fine.
+
+    Each size has as many times the iterations of the next as it is smaller: most of the work is
+    done where it is cheap.
+
+    Args:
+        width, height: of the result in pixels.
+        settings: the factor from a size to the next, and the number of iterations.
+        least: the shortest side that the network can do with.
+
+    Returns:
+        (width, height, last iteration) of each size; the last is the result's.
+    """
+    sizes, factor = [(width, height)], settings.scale_factor()
+    while factor and len(sizes) < settings.iterations:
+        shrink = factor ** len(sizes)
+        size = (round(width / shrink), round(height / shrink))
+        if min(size) < max(COARSEST, least):
+            break
+        sizes.append(size)
+    weights = [(factor or 1) ** i for i in range(len(sizes))]
+    ends, done = [], 0
+    for i, (w, h) in reversed(list(enumerate(sizes))):
+        rest = sum(weights[: i + 1])
+        left = settings.iterations - done
+        done += max(1, min(round(left * weights[i] / rest), left - i))
+        ends.append((w, h, done))
+    return ends
 
 
 def stylize(
@@ -212,7 +270,8 @@ def stylize(
 
     Yields at every print, every checkpoint and at the end; in between, nothing is computed but
     the steps. The picture given is the best one by total loss, looked at at every checkpoint
-    and at the end; before the first checkpoint, it is the present one.
+    and at the end; before the first checkpoint, it is the present one. From coarse to fine, the
+    picture given is enlarged to the full size, and only the finest has a best one.
 
     Args:
         content: (H, W, 3) RGB in 0..255; the result has its size.
@@ -220,73 +279,110 @@ def stylize(
         settings: everything that can be chosen.
         network: from `vgg.load`.
         initial: a picture of the content's shape to start from, in place of `--initial`.
-        state: of an interrupted run with the same inputs, to go on with.
+        state: of an interrupted run with the same inputs, to go on with. L-BFGS starts its
+            memory of the curvature anew.
         stop: asked about once a second; once true, the run ends early with a last look.
 
     Raises:
         ValueError: for inputs that cannot be; see `Objective`.
         Diverged: a loss became NaN or infinite.
     """
-    objective = Objective(content, styles, settings, network)
     mean = network.mean_pixel
-    start = initial_image(content, settings, mean, initial) if state is None else state.image
-    image = keras.Variable(start, name="image")
-    optimizer = keras.optimizers.Adam(
-        settings.learning_rate, settings.beta1, settings.beta2, settings.eps
-    )
-    optimizer.build([image])
+    plan = scales(*content.shape[1::-1], settings, network.stride(settings.layers()))
     iteration, best_image, best_total = 0, None, math.inf
+    image, kept, last, seen = None, [], None, None
     if state is not None:
-        iteration, best_image, best_total = state.iteration, state.best_image, state.best_total
-        for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
-            variable.assign(value)
-    run = backend.stepper(lambda x: objective(x)[-1], objective.network, image, optimizer)
-    evaluate = backend.evaluator(objective, objective.network)
-    last_finite, seconds, resumed = None, 0.0, state is not None
+        iteration, image, kept = state.iteration, state.image, state.optimizer
+        best_image, best_total = state.best_image, state.best_total
+        seen = iteration if iteration < settings.iterations else None
+    seconds, every = 0.0, settings.checkpoint_iterations
+    for width, height, end in plan:
+        finest = end == settings.iterations
+        if iteration >= end and not finest:
+            continue
+        small = [_resized(p, width / content.shape[1]) for p in styles]
+        small_content = images.resize(content, width, height)
+        if image is None:
+            first = None if initial is None else images.resize(initial, width, height)
+            image = initial_image(small_content, settings, mean, first)
+        image = _rescaled(image, (height, width))
+        sizes = [p.shape[1::-1] for p in (small_content, *small)]
+        objective = Objective(
+            small_content, small, settings, network, choose_tile(sizes, settings, network)
+        )
+        del small_content, small
+        if settings.optimizer == "adam":
+            minimiser = Adam(objective, image, settings, kept)
+        else:
+            minimiser = LBFGS(objective, image, settings, mean)
+        try:
+            while True:
+                is_last = (finest and (iteration == end or minimiser.finished)) or stop()
+                is_print = is_last or iteration % settings.print_iterations == 0
+                is_checkpoint = bool(every) and iteration > 0 and iteration % every == 0
+                if (is_print or is_checkpoint) and iteration != seen:
+                    seen, began = iteration, time.perf_counter()
+                    now, image = minimiser.look()
+                    if not math.isfinite(now.total):
+                        raise Diverged(iteration, now.total, last)
+                    if finest and (is_checkpoint or is_last) and now.total < best_total:
+                        best_image, best_total = image, now.total
+                    shown = image if best_image is None else best_image
+                    last = vgg.unprocess(_rescaled(shown, content.shape[:2]), mean)
+                    snapshot = None
+                    if is_checkpoint:
+                        snapshot = State(iteration, image, minimiser.kept(), best_image, best_total)
+                    seconds += time.perf_counter() - began
+                    yield Progress(
+                        iteration,
+                        now,
+                        last,
+                        seconds,
+                        is_print,
+                        is_checkpoint,
+                        is_last,
+                        snapshot,
+                    )
+                if is_last:
+                    return
+                if iteration == end or minimiser.finished:
+                    iteration = end
+                    break
+                until = min(n - iteration % n for n in (settings.print_iterations, every) if n)
+                until = min(iteration + until, end)
+                batch = 1
+                while iteration < until and not stop() and not minimiser.finished:
+                    began = time.perf_counter()
+                    batch = min(batch, until - iteration)
+                    minimiser.advance(batch)
+                    iteration += batch
+                    took = time.perf_counter() - began
+                    seconds += took
+                    # Long enough that Python is not felt, short enough to stop when asked to.
+                    batch = max(1, int(batch / max(took, 1e-3)))
+            _, image = minimiser.look()
+            kept = minimiser.kept()
+        finally:
+            minimiser.close()
 
-    while True:
-        is_last = iteration == settings.iterations or stop()
-        is_print = is_last or iteration % settings.print_iterations == 0
-        every = settings.checkpoint_iterations
-        is_checkpoint = bool(every) and iteration > 0 and iteration % every == 0
-        if (is_print or is_checkpoint) and not resumed:
-            began = time.perf_counter()
-            now = Losses(*ops.convert_to_numpy(evaluate(image.value)).tolist())
-            value = ops.convert_to_numpy(image.value).copy()
-            if not math.isfinite(now.total):
-                kept = best_image if best_image is not None else last_finite
-                picture = None if kept is None else vgg.unprocess(kept, mean)
-                raise Diverged(iteration, now.total, picture)
-            last_finite = value
-            if (is_checkpoint or is_last) and now.total < best_total:
-                best_image, best_total = value, now.total
-            snapshot = None
-            if is_checkpoint:
-                moments = [ops.convert_to_numpy(v.value).copy() for v in optimizer.variables]
-                snapshot = State(iteration, value, moments, best_image, best_total)
-            seconds += time.perf_counter() - began
-            yield Progress(
-                iteration,
-                now,
-                vgg.unprocess(value if best_image is None else best_image, mean),
-                seconds,
-                is_print,
-                is_checkpoint,
-                is_last,
-                snapshot,
-            )
-        if is_last:
-            return
-        resumed = False
-        target = min(n - iteration % n for n in (settings.print_iterations, every) if n)
-        target = iteration + min(target, settings.iterations - iteration)
-        batch = 1
-        while iteration < target and not stop():
-            began = time.perf_counter()
-            batch = min(batch, target - iteration)
-            run(batch)
-            iteration += batch
-            took = time.perf_counter() - began
-            seconds += took
-            # Long enough that Python is not felt, short enough to stop at once when asked to.
-            batch = max(1, int(batch / max(took, 1e-3)))
+
+def _rescaled(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(1, h, w, 3) enlarged or reduced to another height and width, bicubically."""
+    if image.shape[1:3] == tuple(size):
+        return image
+    return ops.convert_to_numpy(ops.image.resize(image, size, interpolation="bicubic"))
+
+
+def _rescaled_moment(value: np.ndarray, size: tuple[int, int], order: int) -> np.ndarray:
+    """A moment of the gradient at another size. The losses are means over positions, so that the
+    gradient of a pixel falls as their number grows; bilinearly, so that none turns negative."""
+    if value.shape[1:3] == tuple(size):
+        return value
+    falls = math.prod(value.shape[1:3]) / math.prod(size)
+    value = ops.convert_to_numpy(ops.image.resize(value, size, interpolation="bilinear"))
+    return value * np.float32(falls**order)
+
+
+def _resized(picture: np.ndarray, factor: float) -> np.ndarray:
+    height, width = (max(1, int(side * factor)) for side in picture.shape[:2])
+    return images.resize(picture, width, height)

@@ -57,6 +57,29 @@ class Parameters:
                 numbers += pixels * layer.kernel.shape[3]
         return numbers
 
+    def channels(self, name: str) -> int:
+        """How many channels a layer has."""
+        return next(x for x in reversed(self.up_to([name])) if x.type == "conv").kernel.shape[3]
+
+    def reach(self, names) -> int:
+        """How many pixels beyond its own block a unit of the deepest of `names` looks, at most:
+        70 for `relu5_1` of VGG-19, whose receptive field is 156 pixels and block 16."""
+        reach, apart = 0, 1
+        for layer in self.up_to(names):
+            if layer.type == "conv":
+                reach += apart * (max(layer.kernel.shape[:2]) // 2)
+            elif layer.type == "pool":
+                reach += apart * (max(layer.window) - min(layer.stride))
+            apart *= max(layer.stride)
+        return reach
+
+    def sized(self, names) -> bool:
+        """Whether only poolings change the size: what tiles need to fit together."""
+        return all(
+            layer.type != "conv" or (layer.stride == (1, 1) and _centred(layer))
+            for layer in self.up_to(names)
+        )
+
     def stride(self, names) -> int:
         """How many pixels apart, per axis, the units of the deepest of `names` are.
 
@@ -271,15 +294,18 @@ def _integers(struct, name: str, default: tuple) -> tuple:
 
 def _pad(x, layer: Layer):
     """Pad as the file says, or have the convolution do it where SAME says the same."""
-    top, bottom, left, right = layer.pad
-    height, width = layer.kernel.shape[:2]
+    if layer.stride == (1, 1) and _centred(layer):
+        return x, "same"
     if not any(layer.pad):
         return x, "valid"
-    centred = top == bottom == (height - 1) / 2 and left == right == (width - 1) / 2
-    if layer.stride == (1, 1) and centred:
-        return x, "same"
-    padding = ((top, bottom), (left, right))
+    padding = (layer.pad[:2], layer.pad[2:])
     return keras.layers.ZeroPadding2D(padding, dtype=x.dtype)(x), "valid"
+
+
+def _centred(layer: Layer) -> bool:
+    """Whether a convolution is padded by half its kernel on each side."""
+    height, width = layer.kernel.shape[:2]
+    return layer.pad == ((height - 1) / 2,) * 2 + ((width - 1) / 2,) * 2
 
 
 def _save_copy(path: Path, parameters: Parameters, stamp) -> None:

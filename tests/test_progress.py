@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 import progress
-from stylize import Losses, Progress
+from objective import Losses
+from stylize import Progress
 
 ROWS = [(0, Losses(0.0, 2e6, 30.5, 2000030.5)), (10, Losses(1e5, 1.5, 3.25, 100004.75))]
 

@@ -10,7 +10,7 @@ from settings import STYLE_LAYERS, Settings, flag
     ("choice", "says"),
     [
         ({"pooling": "foo"}, "--pooling is max or avg, not foo"),
-        ({"precision": "half"}, "--precision is float32 or bfloat16"),
+        ({"precision": "half"}, "--precision is float32 or bfloat16 or auto"),
         ({"tv_weight": -1.0}, "--tv-weight must be at least 0"),
         ({"content_weight": math.nan}, "--content-weight must be a finite number"),
         ({"content_weight_blend": 1.5}, "--content-weight-blend must be at most 1"),
@@ -51,16 +51,16 @@ def test_both_checkpoint_patterns(pattern):
 
 
 def test_style_layer_weights_grow_by_the_ratio_and_sum_to_one():
-    weights = Settings(style_layer_weight_exp=0.5).style_layers()
+    weights = Settings(style_layer_weight_exp=0.5).style_weights()
     assert tuple(weights) == STYLE_LAYERS
     assert sum(weights.values()) == pytest.approx(1)
     assert weights["relu2_1"] / weights["relu1_1"] == pytest.approx(0.5)
 
 
 def test_layers_of_weight_zero_are_not_asked_for():
-    assert Settings().content_layers() == {"relu4_2": 1}
-    assert Settings(content_weight_blend=0).content_layers() == {"relu5_2": 1}
-    assert Settings(content_weight=0).content_layers() == {}
+    assert Settings().content_weights() == {"relu4_2": 1}
+    assert Settings(content_weight_blend=0).content_weights() == {"relu5_2": 1}
+    assert Settings(content_weight=0).content_weights() == {}
     assert Settings(style_weight=0).layers() == ["relu4_2"]
 
 

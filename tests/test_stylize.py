@@ -6,10 +6,9 @@ import pytest
 from conftest import needs_shared, picture
 from reference import CASES, check
 
-import losses
 import vgg
 from settings import Settings
-from stylize import Diverged, Objective, check_memory, check_sizes, initial_image, stylize
+from stylize import Diverged, initial_image, stylize
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
 
@@ -17,45 +16,6 @@ CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30
 def settings(**chosen):
     """Settings for a short run of the small network."""
     return Settings(**{"iterations": 6, "learning_rate": 1.0, "print_iterations": 2} | chosen)
-
-
-def test_the_objective_is_its_formula(network):
-    """Each term by hand, in numpy, from the activations."""
-    s = settings(content_weight_blend=0.3, style_blend_weights=(3, 1), style_layer_weight_exp=0.5)
-    objective = Objective(CONTENT, [STYLE, OTHER], s, network)
-    x = vgg.preprocess(picture(24, 32, seed=9), network.mean_pixel)
-    model = vgg.build(network, s.layers())
-
-    def features(image):
-        image = vgg.preprocess(image, network.mean_pixel) if image.ndim == 3 else image
-        return {k: np.asarray(v, np.float64)[0] for k, v in model(image).items()}
-
-    def gram(f):
-        flat = f.reshape(-1, f.shape[2])
-        return flat.T @ flat / flat.size
-
-    now, then = features(x), features(CONTENT)
-    content = 5 * sum(
-        w * np.mean((now[k] - then[k]) ** 2) for k, w in {"relu4_2": 0.3, "relu5_2": 0.7}.items()
-    )
-    weights = np.array([1, 0.5, 0.25, 0.125, 0.0625])
-    weights /= weights.sum()
-    style = 0
-    for share, image in [(0.75, STYLE), (0.25, OTHER)]:
-        target = features(image)
-        for i, w in enumerate(weights, start=1):
-            layer = f"relu{i}_1"
-            style += 500 * share * w * np.mean((gram(now[layer]) - gram(target[layer])) ** 2)
-    tv = 100 * float(losses.total_variation(x))
-    got = np.asarray(objective(x))
-    assert np.allclose(got, [content, style, tv, content + style + tv], rtol=1e-4)
-
-
-def test_a_layer_of_weight_zero_is_not_computed(network):
-    built = Objective(CONTENT, [STYLE], settings(), network).network
-    assert "relu5_1" in built.output and "relu5_2" not in built.output
-    built = Objective(CONTENT, [STYLE], settings(style_weight=0), network).network
-    assert [layer.name for layer in built.layers][-1] == "relu4_2"
 
 
 def test_total_variation_alone_needs_no_network(network):
@@ -163,33 +123,6 @@ def test_the_start_is_noise_around_the_mean_pixel_unless_told_otherwise(network)
     assert np.array_equal(initial_image(big, Settings(), mean, other), given)
     half = initial_image(big, Settings(initial_noiseblend=0.5), mean, other)
     assert np.allclose(half, 0.5 * given + 0.5 * noise, atol=1e-4)
-
-
-def test_pictures_too_small_are_told_the_least_size(network):
-    with pytest.raises(ValueError, match=r"the content is 1x1 pixels; .* at least 16x16"):
-        check_sizes([(1, 1), (20, 20)], Settings(), network)
-    with pytest.raises(ValueError, match="style 2 is 15x20 pixels"):
-        check_sizes([(16, 16), (16, 16), (15, 20)], Settings(), network)
-    with pytest.raises(ValueError, match="at least 8x8"):
-        check_sizes([(4, 9)], Settings(style_weight=0), network)
-
-
-def test_a_run_that_cannot_fit_is_told_a_width_that_would(network, monkeypatch):
-    import backend
-
-    monkeypatch.setattr(backend, "available_memory", lambda device: 2_000_000_000)
-    check_memory([(500, 400)], Settings(), network)
-    with pytest.raises(ValueError, match=r"GB are free: --width (\d+) would fit") as e:
-        check_memory([(30000, 20000), (10, 10)], Settings(), network)
-    width = int(str(e.value).split("--width ")[1].split()[0])
-    check_memory([(width, width * 2 // 3)], Settings(), network)
-    with pytest.raises(ValueError, match="would fit"):
-        check_memory([(width + 100, width * 2 // 3 + 67)], Settings(), network)
-
-
-def test_blend_weights_of_another_number_are_refused(network):
-    with pytest.raises(ValueError, match="2 numbers for 1 style"):
-        Objective(CONTENT, [STYLE], settings(style_blend_weights=(1, 2)), network)
 
 
 def test_bfloat16_goes_nearly_the_same_way(network):

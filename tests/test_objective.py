@@ -1,0 +1,260 @@
+import numpy as np
+import pytest
+from conftest import NETWORK, needs_shared, picture, small_layers, write_mat
+
+import losses
+import vgg
+from objective import Objective, check_sizes, choose_tile, grid
+from settings import PRESETS, Settings
+
+CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
+
+
+def settings(**chosen):
+    return Settings(**chosen)
+
+
+def test_the_objective_is_its_formula(network):
+    """Each term by hand, in numpy, from the activations."""
+    s = settings(content_weight_blend=0.3, style_blend_weights=(3, 1), style_layer_weight_exp=0.5)
+    objective = Objective(CONTENT, [STYLE, OTHER], s, network)
+    x = vgg.preprocess(picture(24, 32, seed=9), network.mean_pixel)
+    model = vgg.build(network, s.layers())
+
+    def features(image):
+        image = vgg.preprocess(image, network.mean_pixel) if image.ndim == 3 else image
+        return {k: np.asarray(v, np.float64)[0] for k, v in model(image).items()}
+
+    def gram(f):
+        flat = f.reshape(-1, f.shape[2])
+        return flat.T @ flat / flat.size
+
+    now, then = features(x), features(CONTENT)
+    content = 5 * sum(
+        w * np.mean((now[k] - then[k]) ** 2) for k, w in {"relu4_2": 0.3, "relu5_2": 0.7}.items()
+    )
+    weights = np.array([1, 0.5, 0.25, 0.125, 0.0625])
+    weights /= weights.sum()
+    style = 0
+    for share, image in [(0.75, STYLE), (0.25, OTHER)]:
+        target = features(image)
+        for i, w in enumerate(weights, start=1):
+            layer = f"relu{i}_1"
+            style += 500 * share * w * np.mean((gram(now[layer]) - gram(target[layer])) ** 2)
+    tv = 100 * float(losses.total_variation(x))
+    got = np.asarray(objective(x))
+    assert np.allclose(got, [content, style, tv, content + style + tv], rtol=1e-4)
+
+
+def test_a_layer_of_weight_zero_is_not_computed(network):
+    built = Objective(CONTENT, [STYLE], settings(), network).network
+    assert "relu5_1" in built.output and "relu5_2" not in built.output
+    built = Objective(CONTENT, [STYLE], settings(style_weight=0), network).network
+    assert [layer.name for layer in built.layers][-1] == "relu4_2"
+
+
+def test_blend_weights_of_another_number_are_refused(network):
+    with pytest.raises(ValueError, match="2 numbers for 1 style"):
+        Objective(CONTENT, [STYLE], settings(style_blend_weights=(1, 2)), network)
+
+
+def test_pictures_too_small_are_told_the_least_size(network):
+    with pytest.raises(ValueError, match=r"the content is 1x1 pixels; .* at least 16x16"):
+        check_sizes([(1, 1), (20, 20)], Settings(), network)
+    with pytest.raises(ValueError, match="style 2 is 15x20 pixels"):
+        check_sizes([(16, 16), (16, 16), (15, 20)], Settings(), network)
+    with pytest.raises(ValueError, match="at least 8x8"):
+        check_sizes([(4, 9)], Settings(style_weight=0), network)
+
+
+def test_the_tile_is_the_largest_that_fits(network, monkeypatch):
+    import backend
+
+    sizes = [(3000, 2000), (100, 100)]
+    for gigabytes, tiled in [(10, False), (1.8, True)]:
+        monkeypatch.setattr(backend, "available_memory", lambda device, g=gigabytes: g * 1e9)
+        assert bool(choose_tile(sizes, settings(), network)) == tiled
+    assert choose_tile(sizes, settings(tile="300"), network) == 300
+    monkeypatch.setattr(backend, "available_memory", lambda device: None)
+    assert choose_tile(sizes, settings(), network) == 0
+
+
+def test_a_run_that_cannot_fit_is_told_a_width_that_would(network, monkeypatch):
+    import backend
+
+    monkeypatch.setattr(backend, "available_memory", lambda device: 2_000_000_000)
+    choose_tile([(500, 400)], settings(), network)
+    for tile in ("auto", "0"):
+        s = settings(tile=tile)
+        with pytest.raises(ValueError, match=r"GB are free: --width (\d+) would fit") as e:
+            choose_tile([(60000, 40000), (10, 10)], s, network)
+        width = int(str(e.value).split("--width ")[1].split()[0])
+        choose_tile([(width, width * 2 // 3)], s, network)
+        with pytest.raises(ValueError, match="would fit"):
+            choose_tile([(int(width * 1.1), int(width * 1.1) * 2 // 3)], s, network)
+
+
+def by_hand(network, s, image, content, style):
+    """The three losses of any recipe, in numpy, from each paper's or script's own formula."""
+    model = vgg.build(network, s.layers(), s.pooling)
+
+    def features(picture):
+        x = vgg.preprocess(picture, network.mean_pixel)
+        return {k: np.asarray(v, np.float64)[0] for k, v in model(x).items()}
+
+    return features(image), features(content), features(style)
+
+
+def flat(f):
+    return f.reshape(-1, f.shape[-1])
+
+
+def gatys(x, p, a, alpha, beta):
+    """arXiv 1508.06576: half sums, Gram matrices as sums, weights of 1/5."""
+    content = alpha * 0.5 * ((x["conv4_2"] - p["conv4_2"]) ** 2).sum()
+    style = 0
+    for i in range(1, 6):
+        now, then = flat(x[f"conv{i}_1"]), flat(a[f"conv{i}_1"])
+        m, n = now.shape
+        difference = now.T @ now - then.T @ then
+        style += beta / 5 * (difference**2).sum() / (4 * n**2 * m**2)
+    return content, style
+
+
+def alpha_beta(x, p, a):
+    content = style = 0
+    for layer in ("relu4_2", "relu5_2"):
+        m, n = flat(x[layer]).shape
+        content += 0.5 * ((x[layer] - p[layer]) ** 2).sum() / (2 * n * m)
+    for i in range(1, 6):
+        now, then = flat(x[f"relu{i}_1"]), flat(a[f"relu{i}_1"])
+        m, n = now.shape
+        difference = now.T @ now - then.T @ then
+        style += 500 * 0.2 * (difference**2).sum() / (4 * n**2 * m**2)
+    return content, style
+
+
+def pytorch_tutorial(x, p, a):
+    """The weight inside the square: MSE(1000 G, 1000 A), on activations over 255."""
+    content = np.mean((x["conv2_2"] / 255 - p["conv2_2"] / 255) ** 2)
+    style = 0
+    for layer in ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"):
+        grams = []
+        for features in (x, a):
+            f = flat(features[layer]) / 255
+            grams.append(f.T @ f / f.size)
+        style += np.mean((1000 * grams[0] - 1000 * grams[1]) ** 2)
+    return content, style
+
+
+def neural_style(x, p, a):
+    content = 5 * np.mean((x["relu4_2"] - p["relu4_2"]) ** 2)
+    style = 0
+    for i in range(1, 6):
+        grams = []
+        for features in (x, a):
+            f = flat(features[f"relu{i}_1"])
+            grams.append(f.T @ f / f.size)
+        style += 500 / 5 * np.mean((grams[0] - grams[1]) ** 2)
+    return content, style
+
+
+@pytest.mark.parametrize(
+    ("preset", "formula", "tv_weight"),
+    [
+        ("neural-style", neural_style, 100),
+        ("fast", neural_style, 100),
+        ("gatys", lambda x, p, a: gatys(x, p, a, 1, 1000), 0),
+        ("keras-lbfgs", lambda x, p, a: gatys(x, p, a, 0.025, 5), 1),
+        ("alpha-beta", alpha_beta, 0),
+        ("pytorch-tutorial", pytorch_tutorial, 0),
+    ],
+)
+def test_each_preset_is_its_formula(network, preset, formula, tv_weight):
+    s = Settings(**PRESETS[preset].settings | {"precision": "float32"})
+    image, style = picture(24, 32, seed=5), picture(24, 32, seed=6)
+    x, p, a = by_hand(network, s, image, CONTENT, style)
+    content, of_style = formula(x, p, a)
+    pixels = image.astype(np.float64)
+    tv = tv_weight * sum(np.mean(np.diff(pixels, axis=axis) ** 2) for axis in (0, 1))
+    got = Objective(CONTENT, [style], s, network).evaluate(
+        vgg.preprocess(image, network.mean_pixel)
+    )
+    assert got.content == pytest.approx(content, rel=1e-4)
+    assert got.style == pytest.approx(of_style, rel=1e-4)
+    assert got.tv == pytest.approx(tv, rel=1e-4)
+    assert got.total == pytest.approx(content + of_style + tv, rel=1e-4)
+
+
+def test_layers_can_be_chosen_with_their_weights(network):
+    s = settings(content_layers=("conv2_2:0.5", "relu1_1"), style_layers=("relu3_1:2",))
+    objective = Objective(CONTENT, [STYLE], s, network)
+    assert set(objective.network.output) == {"conv2_2", "relu1_1", "relu3_1"}
+    assert objective.content_weights == {"conv2_2": 0.5, "relu1_1": 1.0}
+
+
+def test_a_grid_owns_every_pixel_once_and_lies_on_the_poolings_grid():
+    owned = np.zeros((100, 70), int)
+    for tile in grid(100, 70, 32, 16):
+        s = tile.shape
+        assert tile.y % 16 == tile.x % 16 == 0
+        top, left = tile.y + s.top, tile.x + s.left
+        owned[top : top + s.own_height, left : left + s.own_width] += 1
+        assert s.below == (top + s.own_height < 100) and s.right == (left + s.own_width < 70)
+    assert (owned == 1).all()
+
+
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+@pytest.mark.parametrize("size", [(150, 210), (129, 97)])
+@pytest.mark.parametrize("blend", [1.0, 0.5])
+def test_tiled_is_untiled(network, pooling, size, blend):
+    """Losses and gradient, at sizes that are no multiple of the tile."""
+    s = settings(pooling=pooling, content_weight_blend=blend, style_blend_weights=(1, 2))
+    content, styles = picture(*size), [picture(90, 120, seed=1), picture(64, 50, seed=2)]
+    image = vgg.preprocess(picture(*size, seed=3), network.mean_pixel)
+    whole_losses, whole = Objective(content, styles, s, network).gradient(image)
+    tiled = Objective(content, styles, s, network, tile=50)
+    assert len(tiled.tiles) > 4
+    tiled_losses, gradient = tiled.gradient(image)
+    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
+    for term in ("content", "style", "tv", "total"):
+        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+    assert tiled.evaluate(image).total == pytest.approx(whole_losses.total, rel=1e-4)
+
+
+@needs_shared
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+def test_tiled_is_untiled_on_the_real_network(pooling):
+    network = vgg.load(NETWORK)
+    content, style = picture(203, 330), picture(170, 190, seed=1)
+    image = vgg.preprocess(picture(203, 330, seed=3), network.mean_pixel)
+    s = settings(pooling=pooling)
+    _, whole = Objective(content, [style], s, network).gradient(image)
+    _, tiled = Objective(content, [style], s, network, tile=96).gradient(image)
+    assert np.abs(tiled - whole).max() < 1e-4 * np.abs(whole).max()
+
+
+def test_the_halo_is_the_receptive_field():
+    import pathlib
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        layers = small_layers()
+        small = vgg.parse(write_mat(pathlib.Path(folder) / "a.mat", layers=layers))
+    # 3x3 convolutions reach 1 pixel at their stride: two at each of 1, 2, 4, 8, and one at 16
+    assert small.reach(["relu5_1"]) == 2 + 4 + 8 + 16 + 16
+    assert small.reach(["conv1_1"]) == 1
+
+
+@needs_shared
+def test_the_halo_of_vgg19():
+    # the receptive field of relu5_1 is 156 pixels: its own 16 and 70 to each side
+    assert vgg.load(NETWORK).reach(["relu5_1"]) == 70
+
+
+def test_a_network_that_cannot_be_tiled_is_not(tmp_path, monkeypatch):
+    layers = small_layers()
+    layers[0]["pad"] = np.array([[0.0, 0.0, 0.0, 0.0]])
+    network = vgg.parse(write_mat(tmp_path / "a.mat", layers=layers))
+    with pytest.raises(ValueError, match="cannot be computed in tiles"):
+        Objective(picture(64, 64), [STYLE], settings(), network, tile=32)

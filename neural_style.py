@@ -16,7 +16,7 @@ import tempfile
 import typing
 from pathlib import Path
 
-from settings import VERSION, Settings, flag
+from settings import PRESETS, VERSION, Settings, flag, preset
 
 PROGRAM = "neural-style"
 NETWORK_URL = "https://www.vlfeat.org/matconvnet/models/imagenet-vgg-verydeep-19.mat"
@@ -28,6 +28,21 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         self.exit(2, f"{PROGRAM}: error: {message} (see --help)\n")
+
+
+class ListPresets(argparse.Action):
+    """Print each preset with what it sets, as flags, and exit."""
+
+    def __init__(self, **options):
+        super().__init__(**options, nargs=0)
+
+    def __call__(self, parser, *_):
+        for name, one in PRESETS.items():
+            print(f"{name}: {one.about}")
+            for setting, value in one.settings.items():
+                values = value if isinstance(value, tuple) else (value,)
+                print(f"    {flag(setting)} {' '.join(map(str, values))}")
+        parser.exit()
 
 
 def build_parser() -> Parser:
@@ -45,6 +60,21 @@ def build_parser() -> Parser:
         "--styles", required=True, nargs="+", metavar="PICTURE", help="one or more paintings"
     )
     needed.add_argument("--output", required=True, metavar="PICTURE", help="what to write")
+    recipe = parser.add_argument_group("choose the recipe")
+    recipe.add_argument(
+        "--preset",
+        default="neural-style",
+        metavar="NAME",
+        help="a published recipe by name, which any other flag overrides in part "
+        "(default: neural-style)",
+    )
+    recipe.add_argument(
+        "--list-presets",
+        action=ListPresets,
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
+        help="list the recipes and exit",
+    )
     types = typing.get_type_hints(Settings)
     groups = {}
     for field in dataclasses.fields(Settings):
@@ -76,12 +106,9 @@ def help_text(field: dataclasses.Field, escape: bool = True) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit code; a usage error exits with 2."""
     parser = build_parser()
-    chosen = vars(parser.parse_args(argv))
-    content, output = Path(chosen.pop("content")), Path(chosen.pop("output"))
-    styles = [Path(style) for style in chosen.pop("styles")]
+    arguments = parser.parse_args(argv)
     try:
-        settings = Settings(**chosen)
-        job = Job(content, styles, output, settings)
+        job = Job.of(arguments)
         job.check_arguments()
     except ValueError as error:
         parser.error(str(error))
@@ -91,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{PROGRAM}: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if settings.debug:
+        if job.settings.debug:
             raise
         print(f"{PROGRAM}: error: {sentence(error)}", file=sys.stderr)
         return 1
@@ -137,6 +164,14 @@ class Job:
     styles: list[Path]
     output: Path
     settings: Settings
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Job:
+        """The run that a command line asks for; ValueError for a value out of its range."""
+        chosen = dict(vars(arguments))
+        content, styles, output = (chosen.pop(name) for name in ("content", "styles", "output"))
+        settings = preset(chosen.pop("preset"), **chosen)
+        return cls(Path(content), [Path(style) for style in styles], Path(output), settings)
 
     @property
     def inputs(self) -> list[Path]:
@@ -319,6 +354,8 @@ class Job:
                 )
             rows = []
             if state:
+                if s.optimizer == "lbfgs":
+                    reporter.say("L-BFGS starts its memory of the curvature anew")
                 rows = [row for row in progress.read_table(self.table) if row[0] <= state.iteration]
 
             def write(path, picture):

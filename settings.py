@@ -196,6 +196,15 @@ class Settings:
         meta="N",
         none="never",
     )
+    # 0 is L-BFGS on the pixels themselves, within 0..255
+    lbfgs_frequency: float = _option(
+        0.0,
+        OPTIMISER,
+        "let L-BFGS work on spatial frequencies, each scaled by 1/frequency to this power",
+        least=0,
+        most=2,
+        meta="POWER",
+    )
     scales: str = _option(
         "off",
         OPTIMISER,
@@ -376,6 +385,16 @@ class Settings:
         }
 
 
+def preset(name: str, **changes) -> Settings:
+    """The settings of a published recipe, with changes.
+
+    Raises ValueError for a name that is not in `PRESETS`, or a value out of its range.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"--preset is one of {', '.join(PRESETS)}, not {name}")
+    return Settings(**PRESETS[name].settings | changes)
+
+
 def flag(name: str) -> str:
     """The command line's spelling of a setting: `style_weight` is `--style-weight`."""
     return "--no-cache" if name == "cache" else "--" + name.replace("_", "-")
@@ -491,9 +510,11 @@ PRESETS = {
         "the objective of neural-style, reached many times faster",
         {
             "optimizer": "lbfgs",
+            "lbfgs_memory": 20,
+            "lbfgs_frequency": 0.35,
             "precision": "auto",
             "scales": "auto",
-            "iterations": 300,
+            "iterations": 400,
         },
     ),
 }

@@ -11,7 +11,6 @@ if __name__ == "__main__":
 import images
 import neural_style
 import vgg
-from settings import Settings
 from stylize import stylize
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -29,12 +28,10 @@ def check(name):
     arguments += ["--styles", *(str(pictures / style) for style in case["styles"])]
     arguments += ["--output", "none.png", "--iterations", "10", "--initial-noiseblend", "0"]
     arguments += ["--print-iterations", "1", *case["args"]]
-    chosen = vars(neural_style.build_parser().parse_args(arguments))
-    content, styles = Path(chosen.pop("content")), [Path(p) for p in chosen.pop("styles")]
-    job = neural_style.Job(content, styles, Path(chosen.pop("output")), Settings(**chosen))
+    job = neural_style.Job.of(neural_style.build_parser().parse_args(arguments))
     read = [
         images.resize(images.read(path), *size)
-        for path, size in zip([content, *styles], job.sizes())
+        for path, size in zip([job.content, *job.styles], job.sizes())
     ]
     network = vgg.load(SHARED / "weights" / "imagenet-vgg-verydeep-19.mat")
     seen = list(stylize(read[0], read[1:], job.settings, network))

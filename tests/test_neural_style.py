@@ -165,6 +165,7 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--resume"], "--resume goes with --checkpoint-output"),
         (["--output", "progress.png", "--progress-plot"], "written over another output"),
         (["--device", "tpu"], "--device is cpu, gpu or gpu:N"),
+        (["--preset", "monet"], "--preset is one of neural-style, gatys"),
     ],
 )
 def test_usage_errors_exit_with_2(arguments, capsys, tmp_path, more, says):
@@ -360,3 +361,44 @@ def test_ctrl_c_before_the_first_step(arguments, tmp_path):
     _, err = run.communicate(timeout=60)
     if run.returncode == 130:  # it may have been too early for Python itself, or too late
         assert "interrupted" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "preset", ["gatys", "keras-lbfgs", "alpha-beta", "pytorch-tutorial", "fast"]
+)
+def test_each_preset_runs_by_its_name(arguments, preset):
+    assert main(*arguments, "--preset", preset) == 0
+    about = json.loads(images.comment("out.png"))["settings"]
+    assert about["style_loss"] == {"gatys": "quarter-sum", "fast": "mean"}.get(
+        preset, about["style_loss"]
+    )
+    assert about["iterations"] == 6  # a flag overrides
+
+
+def test_presets_are_listed(capsys):
+    assert main("--list-presets") == 0
+    out = capsys.readouterr().out
+    assert "gatys: the paper" in out and "    --content-layers conv4_2\n" in out
+
+
+def test_tiles_and_layers_from_the_command_line(arguments, capsys):
+    more = ["--width", "120", "--tile", "32", "--style-layers", "relu1_1", "relu2_1:0.5"]
+    assert main(*arguments, *more, "--content-layers", "conv3_1") == 0
+    assert "in tiles of 32 pixels" in capsys.readouterr().out
+    assert images.read("out.png").shape == (100, 120, 3)
+
+
+def test_lbfgs_resumes_and_says_what_it_forgets(arguments, tmp_path):
+    long = [*LONG, "--optimizer", "lbfgs", "--iterations", "100000"]
+    run = start(*arguments, *long, cwd=tmp_path)
+    wait_for(tmp_path / "out.png.state", run)
+    run.kill()
+    run.wait()
+    run = start(*arguments, *long, "--resume", cwd=tmp_path)
+    line = ""
+    while "anew" not in line and run.poll() is None:
+        line = run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
+    assert line == "L-BFGS starts its memory of the curvature anew\n"
+    assert run.returncode in (0, 130)

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from settings import STYLE_LAYERS, Settings, flag
+from settings import PRESETS, STYLE_LAYERS, Settings, flag, preset
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,15 @@ from settings import STYLE_LAYERS, Settings, flag
         ({"checkpoint_output": "a.png", "checkpoint_iterations": 5}, "place for the iteration"),
         ({"checkpoint_output": "a{x}.png", "checkpoint_iterations": 5}, "is no pattern"),
         ({"checkpoint_output": "a%d%d.png", "checkpoint_iterations": 5}, "is no pattern"),
+        ({"content_layers": ("relu4_2:x",)}, "--content-layers takes LAYER or LAYER:WEIGHT"),
+        ({"style_layers": (":1",)}, "--style-layers takes LAYER or LAYER:WEIGHT, not :1"),
+        ({"style_layers": ("relu1_1:-1",)}, "--style-layers takes LAYER or LAYER:WEIGHT"),
+        ({"tile": "big"}, "--tile is auto or a number of pixels"),
+        ({"tile": "-5"}, "--tile is auto or a number of pixels"),
+        ({"scales": "1"}, "--scales is off, auto or a factor above 1"),
+        ({"scales": "many"}, "--scales is off, auto or a factor above 1"),
+        ({"optimizer": "sgd"}, "--optimizer is adam or lbfgs"),
+        ({"content_loss": "sum"}, "--content-loss is mean or half-mean or half-sum"),
         ({"device": "tpu"}, "--device is cpu, gpu or gpu:N"),
         ({"device": "gpu:x"}, "--device is cpu, gpu or gpu:N"),
         ({"device": "gpu:"}, "--device is cpu, gpu or gpu:N"),
@@ -90,3 +99,14 @@ def test_each_setting_has_a_flag_a_group_and_help():
         assert flag(field.name).startswith("--")
         assert field.metadata["help"] and field.metadata["group"]
         assert field.default is not None or field.metadata["none"]
+
+
+def test_presets_are_settings_that_flags_override():
+    for name, one in PRESETS.items():
+        assert one.about
+        preset(name)
+    assert preset("gatys").pooling == "avg"
+    assert preset("gatys", pooling="max", tv_weight=3).pooling == "max"
+    assert preset("neural-style") == Settings()
+    with pytest.raises(ValueError, match="--preset is one of neural-style, gatys"):
+        preset("monet")

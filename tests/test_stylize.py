@@ -7,8 +7,9 @@ from conftest import needs_shared, picture
 from reference import CASES, check
 
 import vgg
+from objective import Objective
 from settings import Settings
-from stylize import Diverged, initial_image, stylize
+from stylize import Diverged, initial_image, scales, stylize
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
 
@@ -145,3 +146,93 @@ def test_the_image_and_the_moments_stay_float32(network):
 @pytest.mark.parametrize("name", CASES)
 def test_the_losses_are_those_of_the_reference(name):
     check(name)
+
+
+def test_the_scales_double_and_most_of_the_work_is_done_where_it_is_cheap():
+    assert scales(640, 480, Settings()) == [(640, 480, 1000)]
+    plan = scales(640, 480, Settings(scales="auto", iterations=70))
+    assert plan == [(160, 120, 40), (320, 240, 60), (640, 480, 70)]
+    assert scales(640, 480, Settings(scales="1.5", iterations=3))[-1] == (640, 480, 3)
+    assert len(scales(100, 100, Settings(scales="auto"))) == 1
+    assert len(scales(300, 300, Settings(scales="auto"), least=200)) == 1
+    for n in range(1, 9):
+        ends = [end for _, _, end in scales(2000, 2000, Settings(scales="auto", iterations=n))]
+        assert ends[-1] == n and ends == sorted(set(ends))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_coarse_to_fine_ends_at_the_full_size_and_better(network, optimizer):
+    content, style = picture(160, 136), picture(140, 150, seed=1)
+    chosen = {"optimizer": optimizer, "print_iterations": 10, "learning_rate": 10}
+    plain = list(stylize(content, [style], settings(iterations=10, **chosen), network))
+    s = settings(scales="auto", iterations=30, **chosen)
+    fine = list(stylize(content, [style], s, network))
+    assert [p.iteration for p in fine] == [0, 10, 20, 30]
+    assert all(p.image.shape == content.shape for p in fine)
+    assert fine[-1].losses.total < plain[-1].losses.total  # as many steps at the full size
+
+
+def test_coarse_to_fine_goes_on_from_its_state_as_if_it_had_never_stopped(network):
+    content, style = picture(160, 136), picture(140, 150, seed=1)
+    s = settings(scales="auto", iterations=12, checkpoint_iterations=4, checkpoint_output="%d.png")
+    whole = list(stylize(content, [style], s, network))
+    assert scales(136, 160, s) == [(68, 80, 8), (136, 160, 12)]
+    for state in [p.state for p in whole if p.state]:
+        rest = list(stylize(content, [style], s, network, state=state))
+        assert np.array_equal(rest[-1].image, whole[-1].image)
+
+
+@pytest.mark.parametrize("frequency", [0, 0.5])
+def test_lbfgs_gets_further_than_adam_within_the_range_of_a_picture(network, frequency):
+    chosen = {"iterations": 40, "print_iterations": 5, "learning_rate": 5}
+    chosen |= {"initial_noiseblend": 0, "style_weight": 0.1}
+    adam = list(stylize(CONTENT, [STYLE], settings(**chosen), network))
+    s = settings(optimizer="lbfgs", lbfgs_frequency=frequency, **chosen)
+    lbfgs = list(stylize(CONTENT, [STYLE], s, network))
+    assert [p.iteration for p in lbfgs] == list(range(0, 41, 5))
+    totals = [p.losses.total for p in lbfgs]
+    assert totals == sorted(totals, reverse=True)
+    objective = Objective(CONTENT, [STYLE], s, network)
+    by_lbfgs, by_adam = (
+        objective.evaluate(vgg.preprocess(run[-1].image, network.mean_pixel)).total
+        for run in (lbfgs, adam)
+    )
+    assert by_lbfgs == pytest.approx(totals[-1], rel=1e-3)
+    assert by_lbfgs < by_adam
+
+
+def test_lbfgs_in_rounds_stops_and_goes_on(network):
+    s = settings(
+        optimizer="lbfgs",
+        lbfgs_round=5,
+        iterations=30,
+        checkpoint_iterations=10,
+        checkpoint_output="%d.png",
+    )
+    whole = list(stylize(CONTENT, [STYLE], s, network))
+    state = next(p.state for p in whole if p.state)
+    rest = list(stylize(CONTENT, [STYLE], s, network, state=state))
+    assert rest[-1].iteration == 30
+    assert rest[-1].losses.total < next(p.losses.total for p in whole if p.iteration == 10)
+    abandoned = stylize(CONTENT, [STYLE], s, network)
+    next(abandoned)
+    abandoned.close()  # and its thread with it
+    import threading
+
+    assert not [t for t in threading.enumerate() if t.daemon and "_run" in t.name]
+
+
+def test_adam_by_tiles_is_adam(network):
+    content, style = picture(100, 130), picture(90, 80, seed=1)
+    whole, tiled = (
+        list(stylize(content, [style], settings(tile=tile, iterations=4), network))[-1]
+        for tile in ("0", "48")
+    )
+    assert tiled.losses.total == pytest.approx(whole.losses.total, rel=1e-3)
+
+
+def test_the_start_can_be_uniform_noise(network):
+    noise = initial_image(picture(100, 100), Settings(noise="uniform"), network.mean_pixel)
+    pixels = noise[0] + network.mean_pixel
+    assert pixels.min() < 2 and pixels.max() > 253
+    assert pixels.mean() == pytest.approx(127.5, abs=2)

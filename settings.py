@@ -212,6 +212,14 @@ class Settings:
         meta="SCALES",
     )
 
+    scale_ratio: float = _option(
+        0.7,
+        OPTIMISER,
+        "iterations at each size, over those at the size before",
+        above=0,
+        meta="RATIO",
+    )
+
     print_iterations: int = _option(
         10, WATCH, "print the losses every N iterations", least=1, meta="N", cosmetic=True
     )
@@ -510,11 +518,12 @@ PRESETS = {
         "the objective of neural-style, reached many times faster",
         {
             "optimizer": "lbfgs",
-            "lbfgs_memory": 20,
+            "lbfgs_memory": 40,
             "lbfgs_frequency": 0.35,
             "precision": "auto",
             "scales": "auto",
-            "iterations": 400,
+            "scale_ratio": 2.0,  # what is coarse is soon good enough: benchmarks/README.md
+            "iterations": 300,
         },
     ),
 }

@@ -9,7 +9,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_table_of_flags_is_that_of_the_settings():
     flags = runpy.run_path(str(ROOT / "script" / "flags"))
-    assert flags["with_table"](README) == README, "run script/flags --write"
+    assert flags["with_tables"](README) == README, "run script/flags --write"
     assert f"(default: {Settings().style_weight})" in flags["table"]()
 
 

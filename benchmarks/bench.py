@@ -1,0 +1,280 @@
+"""Measure on this machine, and print markdown tables.
+
+    python benchmarks/bench.py gradient --network vgg19.mat --sizes 256 512 1024
+    python benchmarks/bench.py loss --network vgg19.mat --content a.jpg --style b.jpg \\
+        --width 256 --plain progress.txt
+
+`gradient`: seconds for a gradient of the default objective, peak memory and the share of the
+machine's own matrix-product rate, by size, precision and tile, and the time from process start to
+the first iteration. Each row is a process of its own; choose the engine with KERAS_BACKEND.
+
+`loss`: the time that the preset `fast`, from process start, takes to a picture as good as the best
+that the plain run passes. --plain is the table of a full plain run (--progress-write), from
+which only the loss is taken; the plain run's time is measured here, over a few iterations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+REPEATS = 5
+
+
+def machine() -> str:
+    """What the numbers are of."""
+    model, bf16 = platform.processor() or platform.machine(), ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        model = next((x.split(": ")[1] for x in lines if x.startswith("model name")), model)
+        bf16 = ", AVX-512 BF16" if any("avx512_bf16" in x for x in lines) else ""
+    import keras
+    import psutil
+
+    engine = keras.backend.backend()
+    version = __import__("torch" if engine == "torch" else engine).__version__
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{model}, {os.cpu_count()} cores{bf16}, {memory:.0f} GiB; Python "
+        f"{platform.python_version()}, {engine} {version}, Keras {keras.version()}"
+    )
+
+
+def matrix_product_rate(precision: str) -> float:
+    """FLOP/s of the machine's own product of two 4096x4096 matrices, the best of five."""
+    import keras
+    from keras import ops
+
+    import backend
+
+    n = 4096
+    a = ops.cast(keras.random.normal((n, n)), precision)
+    product = backend.evaluator(
+        lambda a: ops.sum(ops.cast(ops.matmul(a, a), "float32")), keras.Sequential()
+    )
+    took = []
+    for _ in range(REPEATS + 1):
+        began = time.perf_counter()
+        float(product(a))
+        took.append(time.perf_counter() - began)
+    return 2 * n**3 / min(took)
+
+
+def flop_per_pixel(parameters, settings) -> float:
+    """Of a gradient: the convolutions forward and back to the image, and the Gram matrices."""
+    total, pixels = 0.0, 1.0
+    for layer in parameters.up_to(settings.layers()):
+        pixels /= math.prod(layer.stride)
+        if layer.type == "conv":
+            total += 4 * pixels * layer.kernel.size
+    for name in settings.style_weights():
+        total += 6 * parameters.channels(name) ** 2 / parameters.stride([name]) ** 2
+    return total
+
+
+def case(network: str, width: int, precision: str, tile: int) -> dict:
+    """One row: in this process, and nothing else in it."""
+    import numpy as np
+    import psutil
+
+    import objective
+    import vgg
+    from settings import Settings
+
+    parameters = vgg.load(network)
+    settings = Settings(precision=precision)
+    height = width * 3 // 4
+    random = np.random.default_rng(0)
+    picture = random.uniform(0, 255, (height, width, 3)).astype(np.float32)
+    style = picture[::-1].copy()
+    aim = objective.Objective(picture, [style], settings, parameters, tile)
+    image = vgg.preprocess(picture[:, ::-1], parameters.mean_pixel)
+    aim.gradient(image)
+    took = []
+    while len(took) < REPEATS and sum(took) < 60:
+        began = time.perf_counter()
+        aim.gradient(image)
+        took.append(time.perf_counter() - began)
+    info = psutil.Process().memory_info()
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    rate = matrix_product_rate(precision)
+    flop = flop_per_pixel(parameters, settings) * width * height
+    seconds = statistics.median(took)
+    return {
+        "width": width,
+        "height": height,
+        "precision": precision,
+        "tile": tile,
+        "seconds": seconds,
+        "peak": max(peak, info.rss),
+        "rate": flop / seconds,
+        "product": rate,
+    }
+
+
+def gradient_table(arguments) -> None:
+    """Run each case in a process of its own and print the table."""
+    print(f"{machine()}\n")
+    print(
+        "| pixels | precision | tile | s per gradient | GFLOP/s | of the matrix product | peak GB |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for width in arguments.sizes:
+        for precision in arguments.precisions:
+            for tile in arguments.tiles:
+                if tile and tile >= width:
+                    continue
+                one = [str(x) for x in (arguments.network, width, precision, tile)]
+                done = subprocess.run(
+                    [sys.executable, __file__, "case", *one], capture_output=True, text=True
+                )
+                if done.returncode:
+                    print(f"| {width} | {precision} | {tile} | failed: {done.stderr[-200:]} |")
+                    continue
+                row = json.loads(done.stdout.splitlines()[-1])
+                print(
+                    f"| {row['width']}x{row['height']} | {precision} | {tile or 'none'} "
+                    f"| {row['seconds']:.3g} | {row['rate'] / 1e9:.0f} "
+                    f"| {row['rate'] / row['product']:.0%} of {row['product'] / 1e9:.0f} GFLOP/s "
+                    f"| {row['peak'] / 1e9:.2f} |",
+                    flush=True,
+                )
+    print(f"\nProcess start to the first iteration at 256x192: {first_iteration(arguments):.1f} s")
+
+
+def run_program(network: str, pictures: list[str], *more: str) -> tuple[float, float]:
+    """Run the command line; when it was started and when it ended, by the wall clock."""
+    began = time.time()
+    command = [sys.executable, str(ROOT / "neural_style.py"), "--network", network, "--quiet"]
+    subprocess.run([*command, *pictures, *more], check=True)
+    return began, time.time()
+
+
+def first_iteration(arguments) -> float:
+    """Seconds from process start to the end of the first iteration: the best of three."""
+    import images
+
+    with tempfile.TemporaryDirectory() as folder:
+        import numpy as np
+
+        random = np.random.default_rng(0)
+        for name in ("a.png", "b.png"):
+            images.write(Path(folder) / name, random.uniform(0, 255, (192, 256, 3)))
+        took = []
+        for _ in range(3):
+            pictures = ["--content", f"{folder}/a.png", "--styles", f"{folder}/b.png"]
+            began, _ = run_program(
+                arguments.network,
+                pictures,
+                *("--output", f"{folder}/out.png", "--overwrite", "--iterations", "1"),
+                *("--checkpoint-output", f"{folder}/c_%d.png", "--checkpoint-iterations", "1"),
+            )
+            took.append(os.stat(f"{folder}/c_1.png").st_mtime - began)
+    return min(took)
+
+
+def loss_row(arguments) -> None:
+    """Time to loss: print a row of the table, and keep the picture."""
+    import images
+    import neural_style
+    import progress
+    import vgg
+    from objective import Objective
+    from settings import Settings
+
+    rows = progress.read_table(arguments.plain)
+    best = min(losses.total for _, losses in rows)
+    iterations = rows[-1][0]
+    parser = neural_style.build_parser()
+    pictures = ["--content", arguments.content, "--styles", arguments.style]
+    pictures += ["--width", str(arguments.width)]
+    start = ["--initial-noiseblend", "0" if arguments.start == "content" else "1"]
+    job = neural_style.Job.of(parser.parse_args([*pictures, "--output", "none.png"]))
+    content, style = (
+        images.resize(images.read(path), *size)
+        for path, size in zip((job.content, *job.styles), job.sizes())
+    )
+    parameters = vgg.load(arguments.network)
+    judge = Objective(content, [style], Settings(), parameters)
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = ["--output", f"{folder}/out.png", "--overwrite"]
+        few = 20 if arguments.width <= 320 else 6
+        took = []
+        for n in (1, 1 + few):
+            began, ended = run_program(
+                arguments.network, [*pictures, *start], *out, "--iterations", str(n)
+            )
+            took.append(ended - began)
+        each = (took[1] - took[0]) / few
+        plain = took[0] + each * (iterations - 1)
+        began, ended = run_program(
+            arguments.network,
+            [*pictures, *start],
+            *("--preset", "fast", *out, *arguments.flags.split()),
+            *("--checkpoint-output", f"{folder}/c_%05d.png", "--checkpoint-iterations", "10"),
+        )
+        reached, last = None, None
+        for path in sorted(Path(folder).glob("c_*.png")):
+            image = vgg.preprocess(images.read(path), parameters.mean_pixel)
+            last = judge.evaluate(image).total
+            when = path.stat().st_mtime - began
+            print(f"    {path.stem} {when:.1f} s {last:.6g}", file=sys.stderr)
+            if reached is None and last <= best:
+                reached = when
+        if arguments.output:
+            Path(arguments.output).write_bytes(Path(f"{folder}/out.png").read_bytes())
+    print(
+        f"| {arguments.width} | {arguments.start} | {each:.3f} | {plain:.0f} | {best:.4g} "
+        + (f"| {reached:.1f} | {plain / reached:.1f} |" if reached else "| not reached | - |")
+        + f" {last:.4g} in {ended - began:.0f} s |"
+    )
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["case"]:
+        network, width, precision, tile = sys.argv[2:]
+        print(json.dumps(case(network, int(width), precision, int(tile))))
+        return
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    which = parser.add_subparsers(required=True)
+    gradient = which.add_parser("gradient")
+    gradient.set_defaults(run=gradient_table)
+    gradient.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    gradient.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
+    gradient.add_argument("--tiles", type=int, nargs="+", default=[0])
+    loss = which.add_parser("loss")
+    loss.set_defaults(run=loss_row)
+    loss.add_argument("--content", required=True)
+    loss.add_argument("--style", required=True)
+    loss.add_argument("--width", type=int, default=256)
+    loss.add_argument("--start", choices=("noise", "content"), default="noise")
+    loss.add_argument("--plain", required=True, help="progress.txt of a full plain run")
+    loss.add_argument("--flags", default="", help="more flags for the fast run, in one string")
+    loss.add_argument("--output", help="where to keep the fast run's picture")
+    for one in (gradient, loss):
+        one.add_argument("--network", required=True)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -63,6 +63,8 @@ class Shape:
 
     def own(self, features, stride: int):
         """What the tile owns of activations that are `stride` pixels apart."""
+        if (self.own_height, self.own_width) == (self.height, self.width):
+            return features
         y, x = self.top // stride, self.left // stride
         return features[
             :,
@@ -94,7 +96,7 @@ def grid(height: int, width: int, tile: int, halo: int) -> list[Tile]:
         halo: how far a tile looks beyond it, likewise.
     """
     if not tile:
-        return [Tile(0, 0, Shape(height, width, 0, 0, height, width, 0, 0))]
+        tile = max(height, width)
 
     def spans(length):
         for start in range(0, length, tile):
@@ -107,14 +109,14 @@ def grid(height: int, width: int, tile: int, halo: int) -> list[Tile]:
             y0,
             x0,
             Shape(
-                y1 - y0,
-                x1 - x0,
-                top - y0,
-                left - x0,
-                bottom - top,
-                right - left,
-                int(bottom < height),
-                int(right < width),
+                height=y1 - y0,
+                width=x1 - x0,
+                top=top - y0,
+                left=left - x0,
+                own_height=bottom - top,
+                own_width=right - left,
+                below=int(bottom < height),
+                right=int(right < width),
             ),
         )
         for top, bottom, y0, y1 in spans(height)
@@ -376,10 +378,12 @@ def choose_tile(
         for n in settings.content_weights()
     )
     width, height = sizes[0]
+    pictures = 12 * sum(w * h for w, h in sizes)
 
     def needed(tile, scale=1.0):
         at_once = (tile + 2 * parameters.reach(names)) ** 2 if tile else whole * scale
-        return MEMORY_BASE + kept * width * height * scale + per_pixel * min(at_once, whole * scale)
+        whatever = MEMORY_BASE + scale * (kept * width * height + pictures)
+        return whatever + per_pixel * min(at_once, whole * scale)
 
     choices = (0,) if settings.tile == "0" else (0, *TILES) if parameters.sized(names) else (0,)
     for tile in choices:

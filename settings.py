@@ -522,8 +522,8 @@ PRESETS = {
             "lbfgs_frequency": 0.35,
             "precision": "auto",
             "scales": "auto",
-            "scale_ratio": 2.0,  # what is coarse is soon good enough: benchmarks/README.md
-            "iterations": 300,
+            "scale_ratio": 4.0,  # what is coarse is soon good enough: benchmarks/README.md
+            "iterations": 240,
         },
     ),
 }

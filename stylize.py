@@ -23,7 +23,7 @@ from settings import Settings
 
 NOISE = 0.256  # standard deviation of the normal start, around the mean pixel
 FREQUENCY_OFFSET = 0.005  # of one cycle in two pixels: below it, frequencies count as equal
-COARSEST = 48  # the shorter side of the picture at the coarsest scale, at least
+COARSEST = 64  # the shorter side of the picture at the coarsest scale, at least
 SHARPEN = 0.7  # how much of the fine detail is added again where a picture is enlarged
 FIRST_STEP = 2.0  # how far L-BFGS moves a pixel in its first step, on average
 

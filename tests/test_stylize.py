@@ -151,9 +151,9 @@ def test_the_losses_are_those_of_the_reference(name):
 def test_the_scales_double_and_share_the_iterations_by_their_ratio():
     assert scales(640, 480, Settings()) == [(640, 480, 1000)]
     plan = scales(640, 480, Settings(scales="auto", scale_ratio=0.5, iterations=150))
-    assert plan == [(80, 60, 80), (160, 120, 120), (320, 240, 140), (640, 480, 150)]
+    assert plan == [(160, 120, 86), (320, 240, 129), (640, 480, 150)]
     assert scales(640, 480, Settings(scales="1.5", iterations=3))[-1] == (640, 480, 3)
-    assert len(scales(90, 90, Settings(scales="auto"))) == 1
+    assert len(scales(100, 100, Settings(scales="auto"))) == 1
     assert len(scales(300, 300, Settings(scales="auto"), least=200)) == 1
     for n in range(1, 9):
         ends = [end for _, _, end in scales(2000, 2000, Settings(scales="auto", iterations=n))]

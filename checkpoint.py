@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 
 import files
 from stylize import State
-
-
-def path_for(output) -> Path:
-    """Where the state of a run lies: beside its output."""
-    output = Path(output)
-    return output.with_name(output.name + ".state")
 
 
 def save(path, state: State, about: dict) -> None:

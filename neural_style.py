@@ -143,6 +143,23 @@ def muted(debug: bool):
         os.close(kept)
 
 
+@contextlib.contextmanager
+def noted_ctrl_c():
+    """Gives a list that the first Ctrl-C fills, so that the run can end in good order: an exception
+    raised wherever the engine happens to be may be lost in it. The second Ctrl-C is impatient."""
+    noted = []
+
+    def note(*_):
+        noted.append(True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def sentence(error: Exception) -> str:
     """What an error says, in one line."""
     if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:
@@ -220,7 +237,7 @@ class Job:
                 raise ValueError(f"{path} would be written over {taken[place]}")
             taken[place] = "another output of this run"
 
-    def check_files(self, state: Path) -> None:
+    def check_files(self) -> None:
         """Raise OSError or ValueError for inputs or outputs that the disk has no place for."""
         import images
 
@@ -237,7 +254,7 @@ class Job:
         for path in self.targets():
             if path.is_dir():
                 raise OSError(f"{path} is a folder: name a picture in it")
-            if path.exists() and not s.overwrite and not (s.resume and state.exists()):
+            if path.exists() and not s.overwrite and not (s.resume and self.state.exists()):
                 raise OSError(f"{path} exists: name another, or add --overwrite")
 
     def find_network(self) -> Path:
@@ -297,113 +314,125 @@ class Job:
             "settings": s.picture(),
         }
 
+    @property
+    def state(self) -> Path:
+        """Where the state of the run is kept, if checkpoints are on."""
+        return self.output.with_name(self.output.name + ".state")
+
     def run(self) -> int:
         """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
         s = self.settings
-        state_path = self.output.with_name(self.output.name + ".state")
         if not (s.resume and self.output.exists()):
-            self.check_files(state_path)
+            self.check_files()
         network_path = self.find_network()
-        sizes = self.sizes()
+        self.sizes()
+        with noted_ctrl_c() as interrupted:
+            with muted(s.debug):
+                import backend
+            import images
+            import vgg
 
-        with muted(s.debug):
-            import backend
+            with backend.device(s.device):
+                network = vgg.load(network_path, s.cache)
+                s = dataclasses.replace(s, precision=backend.precision(s.precision))
+                about = self.about(s, network.sha256)
+                whole = s.resume and self.output.exists() and not self.state.exists()
+                if whole and images.comment(self.output) == json.dumps(about):
+                    if not s.quiet:
+                        print(f"{self.output} is complete: there is nothing to resume")
+                    return 0
+                self.check_files()
+                if interrupted:
+                    raise KeyboardInterrupt
+                return self.paint(s, network_path, network, about, interrupted)
+
+    def paint(
+        self, s: Settings, network_path: Path, network, about: dict, interrupted: list
+    ) -> int:
+        """Read the pictures, optimise, and write what comes; as `run`."""
         import checkpoint
         import images
         import objective
         import progress
         import stylize
-        import vgg
 
-        with backend.device(s.device):
-            s = dataclasses.replace(s, precision=backend.precision(s.precision))
-            network = vgg.load(network_path, s.cache)
-            about = self.about(s, network.sha256)
-            comment = json.dumps(about)
-            whole = s.resume and self.output.exists() and not state_path.exists()
-            if whole and images.comment(self.output) == comment:
-                if not s.quiet:
-                    print(f"{self.output} is complete: there is nothing to resume")
-                return 0
-            self.check_files(state_path)
-            objective.check_sizes(sizes, s, network)
-            tile = objective.choose_tile(sizes, s, network)
-            state = None
-            if s.resume and state_path.exists():
-                state = checkpoint.load(state_path, about)
+        sizes = self.sizes()
+        objective.check_sizes(sizes, s, network)
+        s = dataclasses.replace(s, tile=str(objective.choose_tile(sizes, s, network)))
+        state = checkpoint.load(self.state, about) if s.resume and self.state.exists() else None
+        content, *styles = (
+            images.resize(images.read(path), *size)
+            for path, size in zip((self.content, *self.styles), sizes)
+        )
+        initial = images.resize(images.read(s.initial), *sizes[0]) if s.initial else None
+        comment = json.dumps(about)
 
-            content = images.resize(images.read(self.content), *sizes[0])
-            styles = [images.resize(images.read(p), *z) for p, z in zip(self.styles, sizes[1:])]
-            initial = None
-            if s.initial:
-                initial = images.resize(images.read(s.initial), *sizes[0])
+        def write(path, picture):
+            if s.preserve_colors:
+                picture = images.preserve_colors(picture, content)
+            images.write(path, picture, comment)
 
-            reporter = progress.Reporter(s.iterations, state.iteration if state else 0, s.quiet)
-            reporter.say(f"content: {self.content}, {sizes[0][0]}x{sizes[0][1]} pixels")
-            for path, (w, h) in zip(self.styles, sizes[1:]):
-                reporter.say(f"style: {path}, {w}x{h} pixels")
-            reporter.say(
-                f"network: {network_path}, {s.pooling} pooling, {s.precision}, "
-                f"{backend.ENGINE} on {s.device or backend.default_device()}"
-                + (f", in tiles of {tile} pixels" if tile else "")
+        begun = state.iteration if state else 0
+        reporter = progress.Reporter(s.iterations, begun, s.quiet)
+        for line in self.described(s, network_path, sizes, state):
+            reporter.say(line)
+        rows = [row for row in progress.read_table(self.table) if row[0] <= begun] if state else []
+        try:
+            for last in stylize.stylize(
+                content, styles, s, network, initial, state, lambda: bool(interrupted)
+            ):
+                reporter.update(last)
+                if last.is_print and not (rows and rows[-1][0] == last.iteration):
+                    rows.append((last.iteration, last.losses))
+                    if s.progress_write:
+                        progress.write_table(self.table, rows)
+                if s.progress_plot and (last.is_checkpoint or last.is_last):
+                    progress.write_plot(self.plot, rows)
+                if last.is_checkpoint:
+                    write(s.checkpoint_path(last.iteration), last.image)
+                    checkpoint.save(self.state, last.state, about)
+        except stylize.Diverged as error:
+            if error.image is None:
+                raise
+            write(self.output, error.image)
+            raise ValueError(f"{error}; the best picture before is in {self.output}") from error
+        finally:
+            reporter.close()
+        if interrupted and last.iteration == begun:
+            raise KeyboardInterrupt
+        write(self.output, last.image)
+        if interrupted:
+            goes_on = "; --resume goes on" if self.state.exists() else ""
+            print(
+                f"{PROGRAM}: interrupted at iteration {last.iteration}; the best picture so far is "
+                f"in {self.output}{goes_on}",
+                file=sys.stderr,
             )
-            if s.resume:
-                where = f"resumed at iteration {state.iteration}" if state else "nothing to resume"
-                reporter.say(
-                    where + ("" if state else f": {state_path} is not there; from the start")
-                )
-            rows = []
-            if state:
-                if s.optimizer == "lbfgs":
-                    reporter.say("L-BFGS starts its memory of the curvature anew")
-                rows = [row for row in progress.read_table(self.table) if row[0] <= state.iteration]
+            return INTERRUPTED
+        self.state.unlink(missing_ok=True)
+        reporter.say(f"wrote {self.output}")
+        return 0
 
-            def write(path, picture):
-                if s.preserve_colors:
-                    picture = images.preserve_colors(picture, content)
-                images.write(path, picture, comment)
+    def described(self, s: Settings, network_path: Path, sizes, state):
+        """What is about to be done, a line each."""
+        import backend
 
-            interrupted = []
-            previous = signal.signal(
-                signal.SIGINT,
-                # The second Ctrl-C is the impatient one.
-                lambda *_: interrupted.append(1) or signal.signal(signal.SIGINT, previous),
-            )
-            last = None
-            try:
-                for last in stylize.stylize(
-                    content, styles, s, network, initial, state, lambda: bool(interrupted)
-                ):
-                    reporter.update(last)
-                    if last.is_print:
-                        rows.append((last.iteration, last.losses))
-                        if s.progress_write:
-                            progress.write_table(self.table, rows)
-                    if s.progress_plot and (last.is_checkpoint or last.is_last):
-                        progress.write_plot(self.plot, rows)
-                    if last.is_checkpoint:
-                        write(s.checkpoint_path(last.iteration), last.image)
-                        checkpoint.save(state_path, last.state, about)
-            except stylize.Diverged as error:
-                if error.image is None:
-                    raise
-                write(self.output, error.image)
-                raise ValueError(f"{error}; the best picture before is in {self.output}") from error
-            finally:
-                reporter.close()
-                signal.signal(signal.SIGINT, previous)
-            write(self.output, last.image)
-            if interrupted:
-                print(
-                    f"{PROGRAM}: interrupted at iteration {last.iteration}; the best picture so "
-                    f"far is in {self.output}"
-                    + ("; --resume goes on" if state_path.exists() else ""),
-                    file=sys.stderr,
-                )
-                return INTERRUPTED
-            state_path.unlink(missing_ok=True)
-            reporter.say(f"wrote {self.output}")
-            return 0
+        for what, path, (width, height) in zip(
+            ("content", *["style"] * len(self.styles)), (self.content, *self.styles), sizes
+        ):
+            yield f"{what}: {path}, {width}x{height} pixels"
+        device = s.device or backend.default_device()
+        tiles = f", in tiles of {s.tile} pixels" if s.tile != "0" else ""
+        yield (
+            f"network: {network_path}, {s.pooling} pooling, {s.precision}, {backend.ENGINE} on "
+            f"{device}{tiles}"
+        )
+        if state:
+            yield f"resumed at iteration {state.iteration}"
+            if s.optimizer == "lbfgs":
+                yield "L-BFGS starts its memory of the curvature anew"
+        elif s.resume:
+            yield f"nothing to resume: {self.state} is not there; from the start"
 
 
 if __name__ == "__main__":

@@ -348,7 +348,7 @@ def stylize(
                 is_last = (finest and (iteration == end or minimiser.finished)) or stop()
                 is_print = is_last or iteration % settings.print_iterations == 0
                 is_checkpoint = bool(every) and iteration > 0 and iteration % every == 0
-                if (is_print or is_checkpoint) and iteration != seen:
+                if is_last or ((is_print or is_checkpoint) and iteration != seen):
                     seen, began = iteration, time.perf_counter()
                     now, image = minimiser.look()
                     if not math.isfinite(now.total):

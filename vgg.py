@@ -210,7 +210,7 @@ def build(
             )
         if layer.name in names:
             outputs[layer.name] = x
-    network = keras.Model(image, outputs or image)  # without a layer, nothing to compute
+    network = keras.Model(image, outputs or keras.layers.Identity()(image))
     for name, values in weights.items():
         network.get_layer(name).set_weights(values)
     network.trainable = False

@@ -102,6 +102,13 @@ def test_a_run_can_be_stopped(network):
     assert math.isfinite(last.losses.total)
 
 
+def test_a_resumed_run_that_is_stopped_at_once_still_has_a_picture(network):
+    s = settings(checkpoint_iterations=2, checkpoint_output="%d.png")
+    state = next(p.state for p in stylize(CONTENT, [STYLE], s, network) if p.state)
+    [last] = stylize(CONTENT, [STYLE], s, network, state=state, stop=lambda: True)
+    assert last.is_last and last.iteration == 2
+
+
 def test_a_loss_that_explodes_is_told_with_the_best_picture_before(network):
     s = settings(learning_rate=1e30, iterations=50)
     with pytest.raises(Diverged, match=r"at or before iteration \d+: lower --learning-rate") as e:

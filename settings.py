@@ -515,7 +515,7 @@ PRESETS = {
         },
     ),
     "fast": Preset(
-        "the objective of neural-style, reached many times faster",
+        "the objective of neural-style, reached several times faster",
         {
             "optimizer": "lbfgs",
             "lbfgs_memory": 40,

@@ -259,11 +259,10 @@ def scales(
 ) -> list[tuple[int, int, int]]:
     """The sizes that a run goes through, coarse to fine.
 
-
     Args:
         width, height: of the result in pixels.
         settings: the factor from a size to the next, and the iterations with their ratio.
-        least: the shortest side that the network can do with.
+        least: the shortest side that there may be.
 
     Returns:
         (width, height, last iteration) of each size; the last is the result's.
@@ -316,7 +315,10 @@ def stylize(
         Diverged: a loss became NaN or infinite.
     """
     mean = network.mean_pixel
-    plan = scales(*content.shape[1::-1], settings, network.stride(settings.layers()))
+    # The styles shrink with the content, and the network needs a few pixels of each.
+    shortest = min(min(picture.shape[:2]) for picture in (content, *styles))
+    least = math.ceil(network.stride(settings.layers()) * min(content.shape[:2]) / shortest) + 1
+    plan = scales(*content.shape[1::-1], settings, least)
     iteration, best_image, best_total = 0, None, math.inf
     image, kept, last, seen = None, [], None, None
     if state is not None:

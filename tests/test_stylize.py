@@ -189,6 +189,12 @@ def test_coarse_to_fine_goes_on_from_its_state_as_if_it_had_never_stopped(networ
         assert np.array_equal(rest[-1].image, whole[-1].image)
 
 
+def test_a_small_style_keeps_the_coarse_sizes_from_being_too_small_for_it(network):
+    content, style = picture(300, 300), picture(30, 40, seed=1)
+    s = settings(scales="auto", iterations=2)
+    assert list(stylize(content, [style], s, network))[-1].iteration == 2
+
+
 @pytest.mark.parametrize("frequency", [0, 0.5])
 def test_lbfgs_gets_further_than_adam_within_the_range_of_a_picture(network, frequency):
     chosen = {"iterations": 40, "print_iterations": 5, "learning_rate": 5}

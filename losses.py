@@ -73,29 +73,27 @@ def style_loss(gram, target, kind: str = "mean"):
     return STYLE[kind](gram.shape[0]) * ops.sum(ops.square(gram - target))
 
 
-def total_variation(image):
+def total_variation(image, across=None, size=None):
     """How rough a picture is: the mean of the squared differences of vertical neighbours plus
     that of horizontal ones (after Mahendran and Vedaldi, arXiv 1412.0035, section 3.2).
 
     Args:
-        image: (1, H, W, 3), H and W at least 2.
+        image: (1, H, W, 3), H and W at least 2; or of a part of a picture, its rows and the one
+            below it.
+        across: the part's columns and the one to its right; `image` if not given.
+        size: height and width of the whole picture; H and W if not given.
 
     Returns:
         A float32 scalar.
     """
-    _, height, width, channels = image.shape
-    vertical, horizontal = variation(image, 1), variation(image, 2)
+    across = image if across is None else across
+    height, width = size or image.shape[1:3]
+    image, across, channels = _float32(image), _float32(across), image.shape[3]
+    vertical = ops.sum(ops.square(image[:, 1:] - image[:, :-1]))
+    horizontal = ops.sum(ops.square(across[:, :, 1:] - across[:, :, :-1]))
     return vertical / ((height - 1) * width * channels) + horizontal / (
         height * (width - 1) * channels
     )
-
-
-def variation(image, axis: int):
-    """The sum of the squared differences of neighbours along an axis of (1, H, W, 3)."""
-    image = _float32(image)
-    if axis == 1:
-        return ops.sum(ops.square(image[:, 1:] - image[:, :-1]))
-    return ops.sum(ops.square(image[:, :, 1:] - image[:, :, :-1]))
 
 
 def _float32(tensor):

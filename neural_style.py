@@ -322,7 +322,9 @@ class Job:
     def run(self) -> int:
         """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
         s = self.settings
-        if not (s.resume and self.output.exists()):
+        # Whether an output that exists is this very run's is seen only once the network is known.
+        ended = s.resume and self.output.exists()
+        if not ended:
             self.check_files()
         network_path = self.find_network()
         self.sizes()
@@ -336,12 +338,13 @@ class Job:
                 network = vgg.load(network_path, s.cache)
                 s = dataclasses.replace(s, precision=backend.precision(s.precision))
                 about = self.about(s, network.sha256)
-                whole = s.resume and self.output.exists() and not self.state.exists()
+                whole = ended and not self.state.exists()
                 if whole and images.comment(self.output) == json.dumps(about):
                     if not s.quiet:
                         print(f"{self.output} is complete: there is nothing to resume")
                     return 0
-                self.check_files()
+                if ended:
+                    self.check_files()
                 if interrupted:
                     raise KeyboardInterrupt
                 return self.paint(s, network_path, network, about, interrupted)

@@ -280,15 +280,12 @@ class Objective:
             for name, weight in self.content_weights.items()
         )
         content = s.content_weight * s.activation_scale**2 * content
-        height, width = self.size
         rows = slice(shape.top, shape.top + shape.own_height)
         columns = slice(shape.left, shape.left + shape.own_width)
         below = slice(rows.start, rows.stop + shape.below)
         right = slice(columns.start, columns.stop + shape.right)
-        vertical = losses.variation(crop[:, below, columns], axis=1)
-        horizontal = losses.variation(crop[:, rows, right], axis=2)
-        tv = s.tv_weight * (
-            vertical / ((height - 1) * width * 3) + horizontal / (height * (width - 1) * 3)
+        tv = s.tv_weight * losses.total_variation(
+            crop[:, below, columns], crop[:, rows, right], self.size
         )
         return ops.cast(content, "float32"), tv, self._grams(features, self.size)
 
@@ -385,7 +382,7 @@ def choose_tile(
         whatever = MEMORY_BASE + scale * (kept * width * height + pictures)
         return whatever + per_pixel * min(at_once, whole * scale)
 
-    choices = (0,) if settings.tile == "0" else (0, *TILES) if parameters.sized(names) else (0,)
+    choices = (0, *TILES) if settings.tile == "auto" and parameters.sized(names) else (0,)
     for tile in choices:
         if needed(tile) <= available:
             return tile

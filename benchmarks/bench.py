@@ -46,7 +46,7 @@ def machine() -> str:
     import psutil
 
     engine = keras.backend.backend()
-    version = __import__("torch" if engine == "torch" else engine).__version__
+    version = __import__(engine).__version__
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{model}, {os.cpu_count()} cores{bf16}, {memory:.0f} GiB; Python "
@@ -88,8 +88,9 @@ def flop_per_pixel(parameters, settings) -> float:
 
 def case(network: str, width: int, precision: str, tile: int) -> dict:
     """One row: in this process, and nothing else in it."""
+    import resource
+
     import numpy as np
-    import psutil
 
     import objective
     import vgg
@@ -109,9 +110,6 @@ def case(network: str, width: int, precision: str, tile: int) -> dict:
         began = time.perf_counter()
         aim.gradient(image)
         took.append(time.perf_counter() - began)
-    info = psutil.Process().memory_info()
-    import resource
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     rate = matrix_product_rate(precision)
     flop = flop_per_pixel(parameters, settings) * width * height
@@ -122,7 +120,7 @@ def case(network: str, width: int, precision: str, tile: int) -> dict:
         "precision": precision,
         "tile": tile,
         "seconds": seconds,
-        "peak": max(peak, info.rss),
+        "peak": peak,
         "rate": flop / seconds,
         "product": rate,
     }

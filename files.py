@@ -37,8 +37,13 @@ def replacing(path):
 
 def sha256(path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
+    return digest(path, "sha256")
+
+
+def digest(path, algorithm: str) -> str:
+    """A digest of a file's bytes, in hexadecimal, by any algorithm that hashlib knows."""
     with open(path, "rb") as file:
-        digest = hashlib.sha256()
+        digest = hashlib.new(algorithm)
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -19,7 +19,6 @@ from pathlib import Path
 from settings import PRESETS, VERSION, Settings, flag, preset
 
 PROGRAM = "neural-style"
-NETWORK_URL = "https://www.vlfeat.org/matconvnet/models/imagenet-vgg-verydeep-19.mat"
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -257,20 +256,6 @@ class Job:
             if path.exists() and not s.overwrite and not (s.resume and self.state.exists()):
                 raise OSError(f"{path} exists: name another, or add --overwrite")
 
-    def find_network(self) -> Path:
-        """The network's file: where it was said to be, or in the cache folder."""
-        import files
-
-        named = Path(self.settings.network)
-        cached = files.cache_folder() / named.name
-        for path in (named, cached):
-            if path.is_file():
-                return path
-        raise FileNotFoundError(
-            f"there is no network at {named}, nor at {cached}: fetch {NETWORK_URL} to one of "
-            "these places, or name it with --network"
-        )
-
     def sizes(self) -> list[tuple[int, int]]:
         """Width and height of the content and of each style as they are worked on.
 
@@ -295,7 +280,7 @@ class Job:
             sizes.append((max(1, int(w * factor)), max(1, int(h * factor))))
         return sizes
 
-    def about(self, s: Settings, network_sha256: str) -> dict:
+    def about(self, s: Settings, network_path: Path, network_sha256: str) -> dict:
         """What the picture was made from and how: all it takes to make it again."""
         import keras
 
@@ -310,7 +295,7 @@ class Job:
             "content": named(self.content),
             "styles": [named(style) for style in self.styles],
             "initial": named(s.initial) if s.initial else None,
-            "network": {"name": Path(s.network).name, "sha256": network_sha256},
+            "network": {"name": network_path.name, "sha256": network_sha256},
             "settings": s.picture(),
         }
 
@@ -321,13 +306,16 @@ class Job:
 
     def run(self) -> int:
         """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+        import networks
+
         s = self.settings
         # Whether an output that exists is this very run's is seen only once the network is known.
         ended = s.resume and self.output.exists()
         if not ended:
             self.check_files()
-        network_path = self.find_network()
         self.sizes()
+        network_path = networks.find(s.network, s.quiet)
+        warm_path = networks.find(s.warm_start, s.quiet) if s.warm_start else None
         with noted_ctrl_c() as interrupted:
             with muted(s.debug):
                 import backend
@@ -336,8 +324,11 @@ class Job:
 
             with backend.device(s.device):
                 network = vgg.load(network_path, s.cache)
+                warm = vgg.load(warm_path, s.cache) if warm_path else None
                 s = dataclasses.replace(s, precision=backend.precision(s.precision))
-                about = self.about(s, network.sha256)
+                about = self.about(s, network_path, network.sha256)
+                if warm:
+                    about["settings"]["warm_start"] = warm.sha256
                 whole = ended and not self.state.exists()
                 if whole and images.comment(self.output) == json.dumps(about):
                     if not s.quiet:
@@ -347,10 +338,10 @@ class Job:
                     self.check_files()
                 if interrupted:
                     raise KeyboardInterrupt
-                return self.paint(s, network_path, network, about, interrupted)
+                return self.paint(s, network_path, network, warm, about, interrupted)
 
     def paint(
-        self, s: Settings, network_path: Path, network, about: dict, interrupted: list
+        self, s: Settings, network_path: Path, network, warm, about: dict, interrupted: list
     ) -> int:
         """Read the pictures, optimise, and write what comes; as `run`."""
         import checkpoint
@@ -382,7 +373,7 @@ class Job:
         rows = [row for row in progress.read_table(self.table) if row[0] <= begun] if state else []
         try:
             for last in stylize.stylize(
-                content, styles, s, network, initial, state, lambda: bool(interrupted)
+                content, styles, s, network, initial, state, lambda: bool(interrupted), warm
             ):
                 reporter.update(last)
                 if last.is_print and not (rows and rows[-1][0] == last.iteration):
@@ -419,6 +410,7 @@ class Job:
     def described(self, s: Settings, network_path: Path, sizes, state):
         """What is about to be done, a line each."""
         import backend
+        import networks
 
         for what, path, (width, height) in zip(
             ("content", *["style"] * len(self.styles)), (self.content, *self.styles), sizes
@@ -430,6 +422,11 @@ class Job:
             f"network: {network_path}, {s.pooling} pooling, {s.precision}, {backend.ENGINE} on "
             f"{device}{tiles}"
         )
+        if s.network == "auto" and network_path == networks.COMPACT:
+            yield (
+                "this is the compact network of this program; --network vgg19 fetches the "
+                "published one, once, and takes five times as long"
+            )
         if state:
             yield f"resumed at iteration {state.iteration}"
             if s.optimizer == "lbfgs":

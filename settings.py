@@ -220,6 +220,14 @@ class Settings:
         meta="RATIO",
     )
 
+    warm_start: str | None = _option(
+        None,
+        OPTIMISER,
+        "a network, as compact, to do the first part of the work with in place of --network",
+        meta="NAME",
+        none="none",
+    )
+
     print_iterations: int = _option(
         10, WATCH, "print the losses every N iterations", least=1, meta="N", cosmetic=True
     )
@@ -246,10 +254,11 @@ class Settings:
     overwrite: bool = _option(False, WATCH, "write over an output that exists", cosmetic=True)
 
     network: str = _option(
-        "imagenet-vgg-verydeep-19.mat",
+        "auto",
         MACHINE,
-        "the MatConvNet file, looked for in the working folder, then in the cache folder",
-        meta="FILE",
+        "compact (in the package), vgg19 or vgg16 (fetched once), or a file; auto is "
+        "imagenet-vgg-verydeep-19.mat here or in the cache folder, else compact",
+        meta="NAME",
         cosmetic=True,  # a run is told apart by the file's hash, not by its name
     )
     cache: bool = _option(

@@ -26,6 +26,7 @@ FREQUENCY_OFFSET = 0.005  # of one cycle in two pixels: below it, frequencies co
 COARSEST = 64  # the shorter side of the picture at the coarsest scale, at least
 SHARPEN = 0.7  # how much of the fine detail is added again where a picture is enlarged
 FIRST_STEP = 2.0  # how far L-BFGS moves a pixel in its first step, on average
+WARM_SHARE = 0.6  # of the iterations at the full size that are the warm start's
 
 
 @dataclass(frozen=True)
@@ -284,6 +285,20 @@ def scales(
     return ends
 
 
+def _stages(plan, network: vgg.Parameters, warm: vgg.Parameters | None):
+    """Each size with the network that it is painted with; a warm start has all but the end."""
+    stages = [(*size, network) for size in plan]
+    if warm is None:
+        return stages
+    *coarse, (width, height, end, _) = stages
+    begin = coarse[-1][2] if coarse else 0
+    split = begin + int(WARM_SHARE * (end - begin))
+    stages = [(*stage[:3], warm) for stage in coarse]
+    if split > begin:
+        stages.append((width, height, split, warm))
+    return [*stages, (width, height, end, network)]
+
+
 def stylize(
     content: np.ndarray,
     styles: Sequence[np.ndarray],
@@ -292,13 +307,14 @@ def stylize(
     initial: np.ndarray | None = None,
     state: State | None = None,
     stop: Callable[[], bool] = lambda: False,
+    warm: vgg.Parameters | None = None,
 ) -> Iterator[Progress]:
     """Optimise a picture until its content and its style are those asked for.
 
     Yields at every print, every checkpoint and at the end; in between, nothing is computed but
     the steps. The picture given is the best one by total loss, looked at at every checkpoint
     and at the end; before the first checkpoint, it is the present one. From coarse to fine, the
-    picture given is enlarged to the full size, and only the finest has a best one.
+    picture given is enlarged to the full size, and only the last stage has a best one.
 
     Args:
         content: (H, W, 3) RGB in 0..255; the result has its size.
@@ -309,6 +325,7 @@ def stylize(
         state: of an interrupted run with the same inputs, to go on with. L-BFGS starts its
             memory of the curvature anew.
         stop: asked about once a second; once true, the run ends early with a last look.
+        warm: a network with the same mean pixel, to do the first part of the work with.
 
     Raises:
         ValueError: for inputs that cannot be; see `Objective`.
@@ -318,7 +335,9 @@ def stylize(
     # The styles shrink with the content, and the network needs a few pixels of each.
     shortest = min(min(picture.shape[:2]) for picture in (content, *styles))
     least = math.ceil(network.stride(settings.layers()) * min(content.shape[:2]) / shortest) + 1
-    plan = scales(*content.shape[1::-1], settings, least)
+    if warm is not None and not np.allclose(warm.mean_pixel, mean, atol=1):
+        raise ValueError("the network of --warm-start has another mean pixel than --network")
+    plan = _stages(scales(*content.shape[1::-1], settings, least), network, warm)
     iteration, best_image, best_total = 0, None, math.inf
     image, kept, last, seen = None, [], None, None
     if state is not None:
@@ -326,7 +345,7 @@ def stylize(
         best_image, best_total = state.best_image, state.best_total
         seen = iteration if iteration < settings.iterations else None
     seconds, every = 0.0, settings.checkpoint_iterations
-    for width, height, end in plan:
+    for width, height, end, painter in plan:
         finest = end == settings.iterations
         if iteration >= end and not finest:
             continue
@@ -338,7 +357,7 @@ def stylize(
         image = _enlarged(image, (height, width))
         sizes = [p.shape[1::-1] for p in (small_content, *small)]
         objective = Objective(
-            small_content, small, settings, network, choose_tile(sizes, settings, network)
+            small_content, small, settings, painter, choose_tile(sizes, settings, painter)
         )
         del small_content, small
         if settings.optimizer == "adam":

@@ -1,4 +1,4 @@
-"""A MatConvNet file becomes a Keras network; a picture becomes its input, and back."""
+"""A file of parameters becomes a Keras network; a picture becomes its input, and back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import scipy.io
 
 import files
+
+# What VGG was trained with; MatConvNet's files have it in them, Keras's do not.
+KERAS_MEAN_PIXEL = np.array([123.68, 116.779, 103.939], np.float32)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a MatConvNet file holds, up to its fully connected layers."""
+    """What a network's file holds, up to its fully connected layers."""
 
     mean_pixel: np.ndarray  # (3,) float32 RGB in 0..255
     layers: tuple[Layer, ...]
@@ -89,7 +93,7 @@ class Parameters:
 
 
 def load(path, cache: bool = True) -> Parameters:
-    """Read a MatConvNet file, from the parsed copy in the cache folder if that is up to date.
+    """Read a network's file (see `parse`), or its parsed copy in the cache folder.
 
     The copy belongs to a path; it holds good while the file's size and modification time are what
     they were, or else its SHA-256. A copy that is damaged is made anew.
@@ -120,9 +124,9 @@ def load(path, cache: bool = True) -> Parameters:
 
 
 def parse(path) -> Parameters:
-    """Read a MatConvNet file in any of its three published layouts.
+    """Read a MatConvNet file in any of its three published layouts, or a VGG that Keras published.
 
-    The layouts are told apart by the fields that are there: the mean picture at
+    MatConvNet's layouts are told apart by the fields that are there: the mean picture at
     `meta.normalization.averageImage` or `normalization.averageImage`, and a convolution's
     parameters in `weights` or in `filters` and `biases`. Kernels are stored (width, height, in,
     out), as MATLAB's column-major order has it, and come out (height, width, in, out).
@@ -132,6 +136,8 @@ def parse(path) -> Parameters:
     path = Path(path)
     with open(path, "rb"):  # a missing file is an OSError, not an unreadable network
         pass
+    if h5py.is_hdf5(path):
+        return _parse_keras(path)
     try:
         mat = scipy.io.loadmat(path, variable_names=["layers", "meta", "normalization"])
     except MemoryError:
@@ -158,6 +164,35 @@ def parse(path) -> Parameters:
     return Parameters(mean, tuple(layers), files.sha256(path))
 
 
+def _parse_keras(path: Path) -> Parameters:
+    """VGG-16 or VGG-19 as keras.applications fetches them: the same parameters, for BGR."""
+    layers, poolings = [], 0
+    try:
+        with h5py.File(path) as file:
+            root = file.get("model_weights", file)
+            for name in (
+                n.decode() if isinstance(n, bytes) else n for n in root.attrs["layer_names"]
+            ):
+                if name.endswith("_pool"):
+                    poolings += 1
+                    layers.append(Layer(f"pool{poolings}", "pool", stride=(2, 2)))
+                if not name.startswith("block") or "_conv" not in name:
+                    continue
+                number = name.removeprefix("block").replace("_conv", "_")
+                kernel, bias = (
+                    np.asarray(root[name][w], np.float32) for w in root[name].attrs["weight_names"]
+                )
+                if kernel.shape[2] == 3:
+                    kernel = np.ascontiguousarray(kernel[:, :, ::-1])
+                layers.append(Layer(f"conv{number}", "conv", kernel, bias, pad=(1, 1, 1, 1)))
+                layers.append(Layer(f"relu{number}", "relu"))
+    except (KeyError, ValueError, AttributeError, OSError) as error:
+        raise ValueError(f"{path} is an HDF5 file that cannot be read ({error})") from error
+    if not layers:
+        raise ValueError(f"{path} is an HDF5 file, but not a VGG as Keras publishes it")
+    return Parameters(KERAS_MEAN_PIXEL, tuple(layers), files.sha256(path))
+
+
 def build(
     parameters: Parameters, names, pooling: str = "max", precision: str = "float32"
 ) -> keras.Model:
@@ -170,7 +205,7 @@ def build(
         precision: `float32`, or `bfloat16` for Keras's mixed policy.
 
     Returns:
-        A frozen model from (1, H, W, 3) float32, RGB less the mean pixel, to a dictionary of
+        A frozen model from (n, H, W, 3) float32, RGB less the mean pixel, to a dictionary of
         layer name -> (1, h, w, channels) activations in the precision asked for.
 
     Raises:
@@ -179,7 +214,7 @@ def build(
     """
     dtype = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     pool = {"max": keras.layers.MaxPooling2D, "avg": keras.layers.AveragePooling2D}[pooling]
-    x = image = keras.Input((None, None, 3), batch_size=1, dtype="float32")
+    x = image = keras.Input((None, None, 3), dtype="float32")
     outputs, weights = {}, {}
     for layer in parameters.up_to(names):
         if layer.type == "conv":

@@ -1,0 +1,59 @@
+"""The pictures that the small network learns from: what an optimiser will show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import images
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def photographs(folder) -> list[Path]:
+    """The pictures in a folder, in order. Raises OSError if there are none."""
+    paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in PICTURES)
+    if not paths:
+        raise OSError(f"there are no pictures in {folder}")
+    return paths
+
+
+def crops(paths: Sequence[Path], count: int, side: int, random) -> np.ndarray:
+    """`count` squares out of pictures chosen at random, at random scales, mirrored or not.
+
+    Returns:
+        (count, side, side, 3) float32 RGB in 0..255.
+    """
+    return np.stack([_crop(paths[random.integers(len(paths))], side, random) for _ in range(count)])
+
+
+def disturbed(pictures: np.ndarray, random) -> np.ndarray:
+    """Each picture with other colours, with noise, or nearly lost in it, as optimisers start.
+
+    Args and returns: (n, H, W, 3) float32 RGB in 0..255.
+    """
+    n, channels = len(pictures), pictures.shape[3]
+    shape = (n, 1, 1, 1)
+    mean = pictures.mean((0, 1, 2))
+    mixing = np.eye(channels) + random.normal(scale=0.15, size=(n, channels, channels))
+    contrast = random.uniform(0.3, 1.3, shape)
+    shifted = random.normal(scale=25, size=(n, 1, 1, channels))
+    out = mean + contrast * np.einsum("nhwc,ncd->nhwd", pictures - mean, mixing) + shifted
+    strength = random.choice([0, 1], shape) * 10 ** random.uniform(-0.6, 1.8, shape)
+    out += strength * random.normal(size=pictures.shape)
+    blank = random.random(shape) < 0.1
+    out = np.where(blank, mean + (out - mean) * random.uniform(0, 0.2, shape), out)
+    return np.clip(out, 0, 255).astype(np.float32)
+
+
+def _crop(path: Path, side: int, random) -> np.ndarray:
+    pixels = images.read(path).astype(np.uint8)
+    height, width = pixels.shape[:2]
+    taken = int(min(height, width) * random.uniform(0.4, 1.0))
+    y, x = random.integers(height - taken + 1), random.integers(width - taken + 1)
+    square = Image.fromarray(pixels[y : y + taken, x : x + taken]).resize((side, side))
+    square = np.asarray(square, np.float32)
+    return square[:, ::-1] if random.random() < 0.5 else square

@@ -1,0 +1,181 @@
+"""The papers' figures and the tool's tweaks, each a montage of pictures that are made here.
+
+    python examples/paper_figures.py --images DIR --output figures/
+
+DIR holds the inputs of figure 2 of arXiv 1508.06576 under the names in `STYLES`. It can be
+stopped and started again: each picture is kept under `cells` in the output folder, and made only
+once. `--only` names figures; `--network` is VGG-19, to be fetched if it is not there.
+
+Everything is minimised with the machinery of the preset `fast`: L-BFGS on spatial frequencies,
+from coarse to fine, in half precision where that is faster. The objective is the recipe's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import files
+import images
+import neural_style
+from settings import CONV_STYLE_LAYERS, PRESETS, flag
+
+CONTENT = "tubingen.jpg"
+STYLES = {
+    "shipwreck.jpg": "J. M. W. Turner",
+    "starry-night.jpg": "Vincent van Gogh",
+    "the_scream.jpg": "Edvard Munch",
+    "seated-nude.jpg": "Pablo Picasso",
+    "kandinsky.jpg": "Wassily Kandinsky",
+}
+FAST = [
+    word for name, value in PRESETS["fast"].settings.items() for word in (flag(name), str(value))
+]
+GATYS = ["--preset", "gatys", *FAST]
+RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture of a montage."""
+
+    label: str
+    flags: list[str]
+    styles: list[str] = field(default_factory=lambda: ["starry-night.jpg"])
+
+
+def depth_and_ratio(layers: int, ratio: float) -> list[str]:
+    """The flags for figure 3: so many of the style layers, each with an equal share, and α/β."""
+    shares = [f"{layer}:{1 / layers:.6g}" for layer in CONV_STYLE_LAYERS[:layers]]
+    return [*GATYS, "--width", "256", "--style-layers", *shares, "--style-weight", f"{1 / ratio:g}"]
+
+
+def tweak(label: str, *flags: str, styles=("starry-night.jpg",)) -> Cell:
+    return Cell(label, ["--preset", "fast", "--width", "320", *flags], list(styles))
+
+
+# Name of the figure -> its rows.
+FIGURES = {
+    "styles": [
+        [
+            Cell(f"after {painter}", [*GATYS, "--width", "512"], [name])
+            for name, painter in STYLES.items()
+        ]
+    ],
+    "layers-and-ratios": [
+        [
+            Cell(
+                f"to {CONV_STYLE_LAYERS[n - 1]}, α/β = {ratio:.0e}".replace("e-0", "e-"),
+                depth_and_ratio(n, ratio),
+                ["kandinsky.jpg"],
+            )
+            for ratio in RATIOS
+        ]
+        for n in range(1, len(CONV_STYLE_LAYERS) + 1)
+    ],
+    "tweaks": [
+        [
+            tweak("the default, from noise"),
+            tweak("from the content", "--initial-noiseblend", "0"),
+            tweak("--pooling avg", "--pooling", "avg"),
+        ],
+        [
+            tweak("--style-layer-weight-exp 0.2", "--style-layer-weight-exp", "0.2"),
+            tweak("--style-layer-weight-exp 2.0", "--style-layer-weight-exp", "2.0"),
+            tweak("--content-weight-blend 0.1", "--content-weight-blend", "0.1"),
+        ],
+        [
+            tweak("--style-scales 0.5", "--style-scales", "0.5"),
+            tweak("--style-scales 2", "--style-scales", "2"),
+            tweak("--preserve-colors", "--preserve-colors"),
+        ],
+    ],
+    "two-styles": [
+        [
+            tweak(
+                f"The Starry Night {share:.1f}, The Scream {1 - share:.1f}",
+                *("--style-blend-weights", f"{share:.1f}", f"{1 - share:.1f}"),
+                styles=("starry-night.jpg", "the_scream.jpg"),
+            )
+            for share in (0.8, 0.6, 0.4, 0.2)
+        ]
+    ],
+}
+
+
+def paint(cell: Cell, arguments) -> tuple[Path, float]:
+    """The picture of a cell, made if it is not there yet, and the seconds that making it took."""
+    words = [*cell.styles, *cell.flags]
+    name = hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+    path = arguments.output / "cells" / f"{name}.png"
+    took = path.with_suffix(".json")
+    if not (path.exists() and took.exists()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        styles = [str(arguments.images / style) for style in cell.styles]
+        began = time.perf_counter()
+        code = neural_style.main(
+            [
+                *("--content", str(arguments.images / CONTENT), "--styles", *styles),
+                *("--output", str(path), "--overwrite", "--network", arguments.network),
+                *cell.flags,
+            ]
+        )
+        if code:
+            raise SystemExit(code)
+        with files.replacing(took) as file:
+            file.write(json.dumps(round(time.perf_counter() - began, 1)).encode())
+    return path, json.loads(took.read_text())
+
+
+def montage(name: str, rows: list[list[Cell]], arguments) -> float:
+    """Make the pictures of a figure and the figure; the seconds that the pictures took."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    made = [[(cell, *paint(cell, arguments)) for cell in row] for row in rows]
+    columns = max(map(len, rows))
+    wide = 4.2 if columns < 4 else 3.4
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(wide * columns, wide * 0.84 * len(rows)), squeeze=False
+    )
+    for row, shown in zip(made, axes):
+        for (cell, path, _), ax in zip(row, shown):
+            ax.imshow(images.read(path).astype("uint8"), interpolation="lanczos")
+            ax.set_title(cell.label, fontsize=11)
+        for ax in shown:
+            ax.axis("off")
+    figure.tight_layout(pad=0.4)
+    with files.replacing(arguments.output / f"{name}.jpg") as file:
+        figure.savefig(file, format="jpeg", dpi=100, pil_kwargs={"quality": 82, "optimize": True})
+    plt.close(figure)
+    return sum(seconds for row in made for *_, seconds in row)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=Path, required=True, help="the folder of the inputs")
+    parser.add_argument("--output", type=Path, default=Path("figures"), help="where to write")
+    parser.add_argument("--network", default="vgg19", help="as for neural-style")
+    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
+    arguments = parser.parse_args()
+    for name in (CONTENT, *STYLES):
+        if not (arguments.images / name).is_file():
+            parser.error(f"there is no {name} in {arguments.images}")
+    for name in arguments.only:
+        seconds = montage(name, FIGURES[name], arguments)
+        print(f"{arguments.output / name}.jpg: {seconds / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()

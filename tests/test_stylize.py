@@ -1,11 +1,13 @@
+import dataclasses
 import math
 
 import keras
 import numpy as np
 import pytest
-from conftest import needs_shared, picture
+from conftest import needs_shared, picture, small_layers, write_mat
 from reference import CASES, check
 
+import images
 import vgg
 from objective import Objective
 from settings import Settings
@@ -249,3 +251,39 @@ def test_the_start_can_be_uniform_noise(network):
     pixels = noise[0] + network.mean_pixel
     assert pixels.min() < 2 and pixels.max() > 253
     assert pixels.mean() == pytest.approx(127.5, abs=2)
+
+
+def test_a_warm_start_leaves_the_end_to_the_network_itself(network, tmp_path):
+    other = vgg.parse(write_mat(tmp_path / "other.mat", layers=small_layers(seed=1)))
+    s = settings(scales="auto", iterations=20, print_iterations=1)
+    content, style = picture(160, 136), picture(150, 140, seed=1)
+    seen = list(stylize(content, [style], s, network, warm=other))
+    assert [p.iteration for p in seen] == list(range(21))
+    # The losses that are told are those of the network at work: the start is the other one's.
+    plan = scales(136, 160, s)
+    [(width, height, _), *_] = plan
+    small = images.resize(content, width, height)
+    smaller_style = images.resize(style, int(140 * width / 136), int(150 * width / 136))
+    start = initial_image(small, s, network.mean_pixel)
+    told = Objective(small, [smaller_style], s, other).evaluate(start).total
+    assert seen[0].losses.total == pytest.approx(told, rel=1e-4)
+    end = Objective(content, [style], s, network).evaluate(
+        vgg.preprocess(seen[-1].image, network.mean_pixel)
+    )
+    assert seen[-1].losses.total == pytest.approx(end.total, rel=1e-2)
+
+
+def test_a_warm_start_goes_on_from_its_state(network, tmp_path):
+    other = vgg.parse(write_mat(tmp_path / "other.mat", layers=small_layers(seed=1)))
+    s = settings(iterations=10, checkpoint_iterations=3, checkpoint_output="%d.png")
+    whole = list(stylize(CONTENT, [STYLE], s, network, warm=other))
+    for at in whole:
+        if at.is_checkpoint:
+            rest = list(stylize(CONTENT, [STYLE], s, network, state=at.state, warm=other))
+            assert np.array_equal(rest[-1].image, whole[-1].image)
+
+
+def test_a_warm_start_with_another_mean_pixel_is_refused(network):
+    other = dataclasses.replace(network, mean_pixel=network.mean_pixel + 20)
+    with pytest.raises(ValueError, match="another mean pixel"):
+        next(stylize(CONTENT, [STYLE], settings(), network, warm=other))

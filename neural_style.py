@@ -299,6 +299,11 @@ class Job:
             "settings": s.picture(),
         }
 
+    def warms(self, warm, network) -> bool:
+        """Whether a warm start helps: it is another network, and has the layers."""
+        known = {layer.name for layer in warm.layers}
+        return warm.sha256 != network.sha256 and known.issuperset(self.settings.layers())
+
     @property
     def state(self) -> Path:
         """Where the state of the run is kept, if checkpoints are on."""
@@ -325,10 +330,11 @@ class Job:
             with backend.device(s.device):
                 network = vgg.load(network_path, s.cache)
                 warm = vgg.load(warm_path, s.cache) if warm_path else None
+                if warm and not self.warms(warm, network):
+                    warm = None
                 s = dataclasses.replace(s, precision=backend.precision(s.precision))
                 about = self.about(s, network_path, network.sha256)
-                if warm:
-                    about["settings"]["warm_start"] = warm.sha256
+                about["settings"]["warm_start"] = warm and warm.sha256
                 whole = ended and not self.state.exists()
                 if whole and images.comment(self.output) == json.dumps(about):
                     if not s.quiet:
@@ -368,7 +374,7 @@ class Job:
 
         begun = state.iteration if state else 0
         reporter = progress.Reporter(s.iterations, begun, s.quiet)
-        for line in self.described(s, network_path, sizes, state):
+        for line in self.described(s, network_path, warm, sizes, state):
             reporter.say(line)
         rows = [row for row in progress.read_table(self.table) if row[0] <= begun] if state else []
         try:
@@ -407,7 +413,7 @@ class Job:
         reporter.say(f"wrote {self.output}")
         return 0
 
-    def described(self, s: Settings, network_path: Path, sizes, state):
+    def described(self, s: Settings, network_path: Path, warm, sizes, state):
         """What is about to be done, a line each."""
         import backend
         import networks
@@ -422,6 +428,8 @@ class Job:
             f"network: {network_path}, {s.pooling} pooling, {s.precision}, {backend.ENGINE} on "
             f"{device}{tiles}"
         )
+        if warm:
+            yield f"warm start: {s.warm_start}"
         if s.network == "auto" and network_path == networks.COMPACT:
             yield (
                 "this is the compact network of this program; --network vgg19 fetches the "

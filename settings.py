@@ -223,7 +223,7 @@ class Settings:
     warm_start: str | None = _option(
         None,
         OPTIMISER,
-        "a network, as compact, to do the first part of the work with in place of --network",
+        "a network, as compact, that does the first part of the work, if it has the layers",
         meta="NAME",
         none="none",
     )
@@ -530,8 +530,9 @@ PRESETS = {
             "lbfgs_memory": 40,
             "lbfgs_frequency": 0.35,
             "precision": "auto",
+            "warm_start": "compact",
             "scales": "auto",
-            "scale_ratio": 4.0,  # what is coarse is soon good enough: benchmarks/README.md
+            "scale_ratio": 6.0,  # what is coarse is soon good enough: benchmarks/README.md
             "iterations": 240,
         },
     ),

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 import scipy.optimize
+import threadpoolctl
 from keras import ops
 
 import backend
@@ -26,7 +27,7 @@ FREQUENCY_OFFSET = 0.005  # of one cycle in two pixels: below it, frequencies co
 COARSEST = 64  # the shorter side of the picture at the coarsest scale, at least
 SHARPEN = 0.7  # how much of the fine detail is added again where a picture is enlarged
 FIRST_STEP = 2.0  # how far L-BFGS moves a pixel in its first step, on average
-WARM_SHARE = 0.6  # of the iterations at the full size that are the warm start's
+WARM_SHARE = 0.5  # of the iterations at the full size that are the warm start's
 
 
 @dataclass(frozen=True)
@@ -166,23 +167,14 @@ class LBFGS:
         self._thread.join()
 
     def _run(self):
+        # scipy works on vectors, where several threads cost more than they give: twice as
+        # much on an idle machine with two cores, twenty times on a busy one.
+        blas = threadpoolctl.ThreadpoolController().select(internal_api="openblas")
         try:
             before = math.inf
             while True:
-                scipy.optimize.minimize(
-                    self._evaluate,
-                    self._coordinates(self.image),
-                    jac=True,
-                    method="L-BFGS-B",
-                    bounds=None if self.scale is not None else self._bounds(),
-                    options={
-                        "maxcor": self.settings.lbfgs_memory,
-                        "maxfun": self.settings.lbfgs_round or 10**9,
-                        "maxiter": 10**9,
-                        "ftol": 0,
-                        "gtol": 0,
-                    },
-                )
+                with blas.limit(limits=1):
+                    self._minimise()
                 # A line search that failed may do better from steepest descent, once.
                 if not self.losses.total < before:
                     return
@@ -195,13 +187,30 @@ class LBFGS:
             self.finished = True
             self._done.release()
 
+    def _minimise(self):
+        scipy.optimize.minimize(
+            self._evaluate,
+            self._coordinates(self.image),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=None if self.scale is not None else self._bounds(),
+            options={
+                "maxcor": self.settings.lbfgs_memory,
+                "maxfun": self.settings.lbfgs_round or 10**9,
+                "maxiter": 10**9,
+                "ftol": 0,
+                "gtol": 0,
+            },
+        )
+
     def _evaluate(self, x):
         self._go.acquire()
         if self.closed:
             raise _Closed
         image = x.reshape(self.image.shape)
         if self.scale is not None:
-            image = scipy.fft.idctn(self.scale * image, axes=(1, 2), norm="ortho")
+            image = (self.scale * image).astype(np.float32)
+            image = scipy.fft.idctn(image, axes=(1, 2), norm="ortho")
         clipped = np.clip(image, self.low, self.high).astype(np.float32)
         losses, gradient = self.objective.gradient(clipped)
         if self.scale is not None:
@@ -325,7 +334,7 @@ def stylize(
         state: of an interrupted run with the same inputs, to go on with. L-BFGS starts its
             memory of the curvature anew.
         stop: asked about once a second; once true, the run ends early with a last look.
-        warm: a network with the same mean pixel, to do the first part of the work with.
+        warm: a network to do the first part of the work with, with the same names of layers.
 
     Raises:
         ValueError: for inputs that cannot be; see `Objective`.
@@ -335,8 +344,6 @@ def stylize(
     # The styles shrink with the content, and the network needs a few pixels of each.
     shortest = min(min(picture.shape[:2]) for picture in (content, *styles))
     least = math.ceil(network.stride(settings.layers()) * min(content.shape[:2]) / shortest) + 1
-    if warm is not None and not np.allclose(warm.mean_pixel, mean, atol=1):
-        raise ValueError("the network of --warm-start has another mean pixel than --network")
     plan = _stages(scales(*content.shape[1::-1], settings, least), network, warm)
     iteration, best_image, best_total = 0, None, math.inf
     image, kept, last, seen = None, [], None, None
@@ -354,7 +361,8 @@ def stylize(
         if image is None:
             first = None if initial is None else images.resize(initial, width, height)
             image = initial_image(small_content, settings, mean, first)
-        image = _enlarged(image, (height, width))
+        shift = mean - painter.mean_pixel
+        image = _enlarged(image, (height, width)) + shift
         sizes = [p.shape[1::-1] for p in (small_content, *small)]
         objective = Objective(
             small_content, small, settings, painter, choose_tile(sizes, settings, painter)
@@ -363,7 +371,7 @@ def stylize(
         if settings.optimizer == "adam":
             minimiser = Adam(objective, image, settings, kept)
         else:
-            minimiser = LBFGS(objective, image, settings, mean)
+            minimiser = LBFGS(objective, image, settings, painter.mean_pixel)
         try:
             while True:
                 is_last = (finest and (iteration == end or minimiser.finished)) or stop()
@@ -372,6 +380,7 @@ def stylize(
                 if is_last or ((is_print or is_checkpoint) and iteration != seen):
                     seen, began = iteration, time.perf_counter()
                     now, image = minimiser.look()
+                    image = image - shift
                     if not math.isfinite(now.total):
                         raise Diverged(iteration, now.total, last)
                     if finest and (is_checkpoint or is_last) and now.total < best_total:
@@ -409,7 +418,7 @@ def stylize(
                     seconds += took
                     # Long enough that Python is not felt, short enough to stop when asked to.
                     batch = max(1, int(batch / max(took, 1e-3)))
-            _, image = minimiser.look()
+            image = minimiser.look()[1] - shift
             kept = minimiser.kept()
         finally:
             minimiser.close()

@@ -283,7 +283,10 @@ def test_a_warm_start_goes_on_from_its_state(network, tmp_path):
             assert np.array_equal(rest[-1].image, whole[-1].image)
 
 
-def test_a_warm_start_with_another_mean_pixel_is_refused(network):
-    other = dataclasses.replace(network, mean_pixel=network.mean_pixel + 20)
-    with pytest.raises(ValueError, match="another mean pixel"):
-        next(stylize(CONTENT, [STYLE], settings(), network, warm=other))
+def test_a_warm_start_may_have_another_mean_pixel(network):
+    """With the same weights, it is the objective of a picture that is darker throughout."""
+    other = dataclasses.replace(network, mean_pixel=network.mean_pixel + np.float32(20))
+    s = settings(iterations=10, initial_noiseblend=0, print_iterations=5)
+    seen = list(stylize(CONTENT, [STYLE], s, network, warm=other))
+    assert np.allclose(seen[0].image, CONTENT, atol=1e-3)
+    assert np.abs(seen[-1].image - CONTENT).mean() < 15

@@ -524,7 +524,7 @@ PRESETS = {
         },
     ),
     "fast": Preset(
-        "the objective of neural-style, reached several times faster",
+        "the objective of neural-style, reached about ten times faster",
         {
             "optimizer": "lbfgs",
             "lbfgs_memory": 40,

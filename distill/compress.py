@@ -1,4 +1,4 @@
-"""The published VGG-19 -> a network of the same layers at a seventh of the arithmetic.
+"""The published VGG-19 -> a network of the same layers at an eighth of the arithmetic.
 
     python -m distill.compress --network imagenet-vgg-verydeep-19.mat --photos DIR \\
         --output start.mat

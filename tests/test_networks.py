@@ -19,6 +19,7 @@ import files
 import networks
 import neural_style
 import vgg
+from networks import download
 from settings import PRESETS, preset
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -28,8 +29,9 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import networks
-networks.BLOCK = 1000
-networks.fetch(networks.Source("net.mat", *sys.argv[2:4]), Path(sys.argv[4]), quiet=True)
+from networks import download
+download.BLOCK = 1000
+download.fetch(networks.Source("net.mat", *sys.argv[2:4]), Path(sys.argv[4]), quiet=True)
 """
 
 
@@ -110,57 +112,57 @@ def processes(server, kind, folder, count):
 
 @pytest.mark.parametrize("kind", ["well", "slow", "redirect", "whole"])
 def test_a_file_is_fetched_once(server, kind, tmp_path):
-    path = networks.fetch(source(server, kind), tmp_path / "new" / "cache", quiet=True)
+    path = download.fetch(source(server, kind), tmp_path / "new" / "cache", quiet=True)
     assert path.read_bytes() == BODY
     asked = len(server.asked)
-    assert networks.fetch(source(server, kind), path.parent, quiet=True) == path
+    assert download.fetch(source(server, kind), path.parent, quiet=True) == path
     assert len(server.asked) == asked
     assert not list(path.parent.glob("*.part"))
 
 
 def test_the_bar_shows_what_comes(server, tmp_path, capsys):
-    networks.fetch(source(server, "slow"), tmp_path)
+    download.fetch(source(server, "slow"), tmp_path)
     said = capsys.readouterr().err
     assert "fetching net.mat" in said and "300k/300k" in said
 
 
 def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
-    assert networks.fetch(source(server, "cut"), tmp_path, quiet=True).read_bytes() == BODY
+    assert download.fetch(source(server, "cut"), tmp_path, quiet=True).read_bytes() == BODY
     starts = [int(asked[len("bytes=") : -1]) if asked else 0 for _, asked in server.asked]
     assert starts[0] == 0
     for before, after in itertools.pairwise(starts):
-        assert 100_000 - networks.BLOCK < after - before <= 100_000
+        assert 100_000 - download.BLOCK < after - before <= 100_000
 
 
 def test_a_later_try_goes_on_too(server, tmp_path):
     with pytest.raises(OSError, match="the next try goes on where this one stopped"):
-        networks.fetch(source(server, "dead"), tmp_path, quiet=True)
+        download.fetch(source(server, "dead"), tmp_path, quiet=True)
     assert not (tmp_path / "net.mat").exists()
-    assert networks.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
-    assert server.asked[-1] == ("well", f"bytes={100_000 // networks.BLOCK * networks.BLOCK}-")
+    assert download.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
+    assert server.asked[-1] == ("well", f"bytes={100_000 // download.BLOCK * download.BLOCK}-")
 
 
 def test_a_server_that_sends_only_the_whole_is_not_appended(server, tmp_path):
     (tmp_path / "net.mat.part").write_bytes(BODY[:70_000])
-    assert networks.fetch(source(server, "whole"), tmp_path, quiet=True).read_bytes() == BODY
+    assert download.fetch(source(server, "whole"), tmp_path, quiet=True).read_bytes() == BODY
 
 
 @pytest.mark.parametrize("more", [b"", b"of another version"])
 def test_a_part_that_is_whole_or_too_long(server, more, tmp_path):
     (tmp_path / "net.mat.part").write_bytes(BODY + more)
-    assert networks.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
+    assert download.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
 
 
 def test_a_wrong_file_never_takes_the_name(server, tmp_path):
     with pytest.raises(ValueError, match="is not the file that was published"):
-        networks.fetch(source(server, "corrupt"), tmp_path, quiet=True)
+        download.fetch(source(server, "corrupt"), tmp_path, quiet=True)
     assert not (tmp_path / "net.mat").exists() and not (tmp_path / "net.mat.part").exists()
-    assert networks.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
+    assert download.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
 
 
 def test_a_file_that_is_not_there(server, tmp_path):
     with pytest.raises(OSError, match="404"):
-        networks.fetch(source(server, "missing"), tmp_path, quiet=True)
+        download.fetch(source(server, "missing"), tmp_path, quiet=True)
 
 
 def test_several_processes_at_once(server, tmp_path):
@@ -177,7 +179,7 @@ def test_a_killed_download_leaves_no_half_file_and_no_lock(server, tmp_path):
     process.kill()
     process.wait()
     assert not (tmp_path / "net.mat").exists()
-    assert networks.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
+    assert download.fetch(source(server, "well"), tmp_path, quiet=True).read_bytes() == BODY
 
 
 def stylise(pictures, tmp_path, *more):

@@ -170,9 +170,8 @@ def _parse_keras(path: Path) -> Parameters:
     try:
         with h5py.File(path) as file:
             root = file.get("model_weights", file)
-            for name in (
-                n.decode() if isinstance(n, bytes) else n for n in root.attrs["layer_names"]
-            ):
+            for name in root.attrs["layer_names"]:
+                name = name.decode() if isinstance(name, bytes) else name
                 if name.endswith("_pool"):
                     poolings += 1
                     layers.append(Layer(f"pool{poolings}", "pool", stride=(2, 2)))
@@ -206,7 +205,7 @@ def build(
 
     Returns:
         A frozen model from (n, H, W, 3) float32, RGB less the mean pixel, to a dictionary of
-        layer name -> (1, h, w, channels) activations in the precision asked for.
+        layer name -> (n, h, w, channels) activations in the precision asked for.
 
     Raises:
         ValueError: for a name that the network lacks, or a layer on the way that is not

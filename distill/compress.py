@@ -78,16 +78,15 @@ def compress(parameters: vgg.Parameters, pictures: np.ndarray) -> vgg.Parameters
             core_rank, kept = RANKS[layer.name]
             teacher = _convolve(teacher, layer.kernel, layer.bias)
             if core_rank is None:
-                new = [layer]
-                student = teacher.copy()
+                student = teacher
+                layers.append(layer)
             else:
                 core, out, bias = _fit(student, teacher, core_rank, random)
                 student = _convolve(_convolve(student, core), out, bias)
-                new = [
+                layers += [
                     _convolution(f"{layer.name}_core", core / np.float32(scale)),
                     _convolution(layer.name, out, bias),
                 ]
-            layers += new
         elif layer.type == "relu":
             teacher, student = (np.maximum(x, 0) for x in (teacher, student))
             if after is not None and after.type == "pool":
@@ -197,21 +196,16 @@ def _scale(whole: np.ndarray, part: np.ndarray, name: str) -> np.float32:
 
 
 def _convolve(x: np.ndarray, kernel: np.ndarray, bias=0.0) -> np.ndarray:
-    return np.concatenate(
-        [
-            ops.convert_to_numpy(ops.conv(some, kernel, padding="same") + bias)
-            for some in np.array_split(x, max(1, len(x) // 8))
-        ]
-    )
+    return _few_at_once(lambda some: ops.conv(some, kernel, padding="same") + bias, x)
 
 
 def _pool(x: np.ndarray) -> np.ndarray:
-    return np.concatenate(
-        [
-            ops.convert_to_numpy(ops.max_pool(some, 2, 2, "same"))
-            for some in np.array_split(x, max(1, len(x) // 8))
-        ]
-    )
+    return _few_at_once(lambda some: ops.max_pool(some, 2, 2, "same"), x)
+
+
+def _few_at_once(function, x: np.ndarray) -> np.ndarray:
+    parts = np.array_split(x, max(1, len(x) // 8))
+    return np.concatenate([ops.convert_to_numpy(function(some)) for some in parts])
 
 
 def write(path, parameters: vgg.Parameters, digits: int = 10) -> None:

@@ -43,14 +43,15 @@ def paint(content, style, network: vgg.Parameters, start: str, precision: str) -
 def gradient_times(content, style, networks, precision: str, repeats: int = 7) -> list[float]:
     """Median seconds of a gradient with each network, in turn."""
     aims = [
-        (Objective(content, [style], Settings(precision=precision), n), n.mean_pixel)
-        for n in networks
+        (
+            Objective(content, [style], Settings(precision=precision), network),
+            vgg.preprocess(content[:, ::-1], network.mean_pixel),
+        )
+        for network in networks
     ]
     took = [[] for _ in networks]
     for _ in range(repeats + 1):
-        for times, (aim, mean) in zip(took, aims):
-            image = vgg.preprocess(style[: content.shape[0], : content.shape[1]], mean)
-            image = np.resize(image, (1, *content.shape))
+        for times, (aim, image) in zip(took, aims):
             began = time.perf_counter()
             aim.gradient(image)
             times.append(time.perf_counter() - began)

@@ -11,8 +11,6 @@ COMPACT = Path(__file__).with_name("compact.mat")
 PUBLISHED = "imagenet-vgg-verydeep-19.mat"
 NAMES = ("auto", "compact", "vgg19", "vgg16")
 
-WAY_OUT = "use --network compact, or fetch {url} by hand and name it with --network"
-
 
 @dataclass(frozen=True)
 class Source:
@@ -96,4 +94,7 @@ def _fetch_any(sources, folder: Path, quiet: bool) -> Path:
             return fetch(source, folder, quiet)
         except (OSError, ValueError) as error:
             reasons.append(str(error))
-    raise OSError(f"{'; '.join(reasons)}: " + WAY_OUT.format(url=sources[-1].url))
+    raise OSError(
+        f"{'; '.join(reasons)}: use --network compact, or fetch {sources[-1].url} by hand and name "
+        "it with --network"
+    )

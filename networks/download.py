@@ -34,7 +34,7 @@ def fetch(source: Source, folder: Path, quiet: bool = False) -> Path:
             desc=f"fetching {source.name}", unit="B", unit_scale=True, disable=quiet
         ) as bar:
             while failed < ATTEMPTS:
-                before = part.stat().st_size if part.exists() else 0
+                before = _size(part)
                 try:
                     _go_on(source.url, part, bar)
                     break
@@ -42,7 +42,7 @@ def fetch(source: Source, folder: Path, quiet: bool = False) -> Path:
                     raise OSError(f"{source.url}: {error}") from error
                 except requests.RequestException as error:
                     reason = error
-                    came = part.stat().st_size if part.exists() else 0
+                    came = _size(part)
                     failed = 0 if came > before else failed + 1
             else:
                 raise OSError(
@@ -57,9 +57,13 @@ def fetch(source: Source, folder: Path, quiet: bool = False) -> Path:
         return path
 
 
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
 def _go_on(url: str, part: Path, bar) -> None:
     """Append what is missing to `part`; requests.RequestException where it breaks off."""
-    have = part.stat().st_size if part.exists() else 0
+    have = _size(part)
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -81,7 +85,7 @@ def _go_on(url: str, part: Path, bar) -> None:
             for block in answer.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))
-        if length and part.stat().st_size < have + length:
+        if length and _size(part) < have + length:
             raise requests.ConnectionError("the connection broke off")
 
 

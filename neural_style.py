@@ -377,10 +377,12 @@ class Job:
         for line in self.described(s, network_path, warm, sizes, state):
             reporter.say(line)
         rows = [row for row in progress.read_table(self.table) if row[0] <= begun] if state else []
+        steps = stylize.stylize(
+            content, styles, s, network, initial, state, lambda: bool(interrupted), warm
+        )
+        del state, styles, initial  # the run lets go of them when it can; they may be large
         try:
-            for last in stylize.stylize(
-                content, styles, s, network, initial, state, lambda: bool(interrupted), warm
-            ):
+            for last in steps:
                 reporter.update(last)
                 if last.is_print and not (rows and rows[-1][0] == last.iteration):
                     rows.append((last.iteration, last.losses))
@@ -391,6 +393,7 @@ class Job:
                 if last.is_checkpoint:
                     write(s.checkpoint_path(last.iteration), last.image)
                     checkpoint.save(self.state, last.state, about)
+                    last = dataclasses.replace(last, state=None)
         except stylize.Diverged as error:
             if error.image is None:
                 raise

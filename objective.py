@@ -369,7 +369,7 @@ def choose_tile(
     per_pixel = MEMORY[precision] * BYTES[precision] * parameters.activations(names)
     whole = max(w * h for w, h in sizes)
     # The picture, its gradient and what the optimiser keeps; the content's activations.
-    numbers = 3 * (2 * settings.lbfgs_memory + 12) * 2 if settings.optimizer == "lbfgs" else 3 * 12
+    numbers = 3 * (2 * settings.lbfgs_memory + 12) * 2 if settings.optimizer == "lbfgs" else 3 * 8
     kept = 4 * numbers + sum(
         BYTES[precision] * parameters.channels(n) / parameters.stride([n]) ** 2
         for n in settings.content_weights()

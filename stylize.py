@@ -87,6 +87,7 @@ class Adam:
                 moments += 1
                 value = _rescaled_moment(value, start.shape[1:3], moments)
             variable.assign(value)
+        self.apply = backend.applier(self.variable, self.optimizer)
         if len(objective.tiles) == 1:
             self.advance = backend.stepper(
                 lambda x: objective(x)[-1], objective.network, self.variable, self.optimizer
@@ -95,8 +96,7 @@ class Adam:
     def advance(self, n: int) -> None:
         """Take n steps."""
         for _ in range(n):
-            _, gradient = self.objective.gradient(self.variable.value)
-            self.optimizer.apply([ops.convert_to_tensor(gradient)], [self.variable])
+            self.apply(ops.convert_to_tensor(self.objective.gradient(self.variable.value)[1]))
 
     def look(self) -> tuple[Losses, np.ndarray]:
         """The present image and its losses."""
@@ -261,7 +261,9 @@ def initial_image(
         noise = random.uniform(0, 255, picture.shape) - mean_pixel
     else:
         noise = random.normal(scale=NOISE, size=picture.shape)
-    return (picture * (1 - share) + noise * share).astype(np.float32)
+    noise *= share
+    noise += picture * (1 - share)
+    return noise.astype(np.float32)
 
 
 def scales(
@@ -344,34 +346,39 @@ def stylize(
     # The styles shrink with the content, and the network needs a few pixels of each.
     shortest = min(min(picture.shape[:2]) for picture in (content, *styles))
     least = math.ceil(network.stride(settings.layers()) * min(content.shape[:2]) / shortest) + 1
-    plan = _stages(scales(*content.shape[1::-1], settings, least), network, warm)
+    size = content.shape[:2]
+    plan = _stages(scales(*size[::-1], settings, least), network, warm)
     iteration, best_image, best_total = 0, None, math.inf
     image, kept, last, seen = None, [], None, None
     if state is not None:
         iteration, image, kept = state.iteration, state.image, state.optimizer
         best_image, best_total = state.best_image, state.best_total
         seen = iteration if iteration < settings.iterations else None
+    state = None
     seconds, every = 0.0, settings.checkpoint_iterations
     for width, height, end, painter in plan:
         finest = end == settings.iterations
         if iteration >= end and not finest:
             continue
-        small = [_resized(p, width / content.shape[1]) for p in styles]
+        small = [_resized(p, width / size[1]) for p in styles]
         small_content = images.resize(content, width, height)
         if image is None:
             first = None if initial is None else images.resize(initial, width, height)
             image = initial_image(small_content, settings, mean, first)
         shift = mean - painter.mean_pixel
-        image = _enlarged(image, (height, width)) + shift
+        image = _shifted(_enlarged(image, (height, width)), shift)
         sizes = [p.shape[1::-1] for p in (small_content, *small)]
         objective = Objective(
             small_content, small, settings, painter, choose_tile(sizes, settings, painter)
         )
         del small_content, small
+        if finest:
+            content = styles = initial = first = None  # a large picture is not kept for nothing
         if settings.optimizer == "adam":
             minimiser = Adam(objective, image, settings, kept)
         else:
             minimiser = LBFGS(objective, image, settings, painter.mean_pixel)
+        image, kept = None, []
         try:
             while True:
                 is_last = (finest and (iteration == end or minimiser.finished)) or stop()
@@ -380,18 +387,18 @@ def stylize(
                 if is_last or ((is_print or is_checkpoint) and iteration != seen):
                     seen, began = iteration, time.perf_counter()
                     now, image = minimiser.look()
-                    image = image - shift
+                    image = _shifted(image, -shift)
                     if not math.isfinite(now.total):
                         raise Diverged(iteration, now.total, last)
                     if finest and (is_checkpoint or is_last) and now.total < best_total:
                         best_image, best_total = image, now.total
                     shown = image if best_image is None else best_image
-                    last = vgg.unprocess(_rescaled(shown, content.shape[:2]), mean)
+                    last = vgg.unprocess(_rescaled(shown, size), mean)
                     snapshot = None
                     if is_checkpoint:
                         snapshot = State(iteration, image, minimiser.kept(), best_image, best_total)
                     seconds += time.perf_counter() - began
-                    yield Progress(
+                    report = Progress(
                         iteration,
                         now,
                         last,
@@ -401,6 +408,9 @@ def stylize(
                         is_last,
                         snapshot,
                     )
+                    image = shown = snapshot = None
+                    yield report
+                    del report
                 if is_last:
                     return
                 if iteration == end or minimiser.finished:
@@ -418,10 +428,15 @@ def stylize(
                     seconds += took
                     # Long enough that Python is not felt, short enough to stop when asked to.
                     batch = max(1, int(batch / max(took, 1e-3)))
-            image = minimiser.look()[1] - shift
+            image = _shifted(minimiser.look()[1], -shift)
             kept = minimiser.kept()
         finally:
             minimiser.close()
+
+
+def _shifted(image: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """The picture less another network's mean pixel."""
+    return image + shift if shift.any() else image
 
 
 def _enlarged(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

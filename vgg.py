@@ -258,7 +258,8 @@ def preprocess(image: np.ndarray, mean_pixel: np.ndarray) -> np.ndarray:
 
 def unprocess(image: np.ndarray, mean_pixel: np.ndarray) -> np.ndarray:
     """(1, H, W, 3) less the mean pixel -> (H, W, 3) float32 RGB, clipped to 0..255."""
-    return np.clip(np.asarray(image, np.float32)[0] + mean_pixel, 0, 255)
+    picture = np.asarray(image, np.float32)[0] + mean_pixel
+    return np.clip(picture, 0, 255, out=picture)
 
 
 def _field(struct, *path):

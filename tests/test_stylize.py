@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import tracemalloc
 
 import keras
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from conftest import needs_shared, picture, small_layers, write_mat
 from reference import CASES, check
 
+import backend
 import images
 import vgg
 from objective import Objective
@@ -290,3 +292,29 @@ def test_a_warm_start_may_have_another_mean_pixel(network):
     seen = list(stylize(CONTENT, [STYLE], s, network, warm=other))
     assert np.allclose(seen[0].image, CONTENT, atol=1e-3)
     assert np.abs(seen[-1].image - CONTENT).mean() < 15
+
+
+def test_a_large_picture_is_not_kept_for_nothing(network, monkeypatch):
+    """When Adam takes its step in tiles, no array lives on but the picture last shown and the
+    gradient (the content is the caller's); a look's two pictures in passing are gone."""
+    content, held = picture(1024, 1024), []
+    make = backend.applier
+
+    def watched(*arguments):
+        step = make(*arguments)
+
+        def run(gradient):
+            held.append(tracemalloc.get_traced_memory()[0] / content.nbytes)
+            step(gradient)
+
+        return run
+
+    monkeypatch.setattr(backend, "applier", watched)
+    tracemalloc.start()
+    try:
+        s = settings(tile="512", iterations=2, print_iterations=1)
+        for _ in stylize(content, [STYLE], s, network):
+            pass
+    finally:
+        tracemalloc.stop()
+    assert len(held) == 2 and max(held) < 3

@@ -358,7 +358,7 @@ class Job:
 
         sizes = self.sizes()
         objective.check_sizes(sizes, s, network)
-        s = dataclasses.replace(s, tile=str(objective.choose_tile(sizes, s, network)))
+        s = objective.fitted(sizes, s, network)
         state = checkpoint.load(self.state, about) if s.resume and self.state.exists() else None
         content, *styles = (
             images.resize(images.read(path), *size)
@@ -431,6 +431,11 @@ class Job:
             f"network: {network_path}, {s.pooling} pooling, {s.precision}, {backend.ENGINE} on "
             f"{device}{tiles}"
         )
+        if s.lbfgs_memory != self.settings.lbfgs_memory:
+            yield (
+                f"L-BFGS keeps {s.lbfgs_memory} pairs of steps, for want of memory, not "
+                f"{self.settings.lbfgs_memory}"
+            )
         if warm:
             yield f"warm start: {s.warm_start}"
         if s.network == "auto" and network_path == networks.COMPACT:

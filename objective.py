@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -30,6 +30,7 @@ MEMORY = {"float32": 2.5, "bfloat16": 3.0}
 MEMORY_BASE = 0.5e9
 BYTES = {"float32": 4, "bfloat16": 2}
 TILES = (2048, 1536, 1024, 768, 512, 256)  # what --tile auto chooses from
+LEAST_MEMORY = 5  # pairs of steps: what L-BFGS is left with, at least, where memory is short
 
 
 @dataclass(frozen=True)
@@ -342,6 +343,24 @@ def check_sizes(sizes: Sequence[tuple[int, int]], settings: Settings, parameters
                 f"{f'style {i}' if i else 'the content'} is {width}x{height} pixels; with this "
                 f"network and these layers it must be at least {least}x{least}"
             )
+
+
+def fitted(
+    sizes: Sequence[tuple[int, int]], settings: Settings, parameters: vgg.Parameters
+) -> Settings:
+    """The settings with the tile that the memory at hand allows; see `choose_tile`.
+
+    Where not even the smallest tile fits, L-BFGS gets a shorter memory of the curvature, each pair
+    of steps of which is two pictures in float64: it finds the same, in more steps.
+    """
+    while True:
+        try:
+            return replace(settings, tile=str(choose_tile(sizes, settings, parameters)))
+        except ValueError:
+            if settings.optimizer != "lbfgs" or settings.lbfgs_memory <= LEAST_MEMORY:
+                raise
+        fewer = max(LEAST_MEMORY, settings.lbfgs_memory // 2)
+        settings = replace(settings, lbfgs_memory=fewer)
 
 
 def choose_tile(

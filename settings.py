@@ -186,7 +186,11 @@ class Settings:
     eps: float = _option(1e-8, OPTIMISER, "Adam's epsilon", above=0, meta="EPSILON")
 
     lbfgs_memory: int = _option(
-        10, OPTIMISER, "pairs of steps that L-BFGS keeps of the curvature", least=1, meta="N"
+        10,
+        OPTIMISER,
+        "pairs of steps that L-BFGS keeps of the curvature, fewer where they do not fit",
+        least=1,
+        meta="N",
     )
     lbfgs_round: int | None = _option(
         None,

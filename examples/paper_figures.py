@@ -67,9 +67,10 @@ def tweak(label: str, *flags: str, styles=("starry-night.jpg",)) -> Cell:
 FIGURES = {
     "styles": [
         [
-            Cell(f"after {painter}", [*GATYS, "--width", "512"], [name])
+            Cell(f"after {painter}, α/β = {ratio}", [*GATYS, "--width", "512", *flags], [name])
             for name, painter in STYLES.items()
         ]
+        for ratio, flags in [("1e-3", []), ("1e-5", ["--style-weight", "100000"])]
     ],
     "layers-and-ratios": [
         [
@@ -84,7 +85,7 @@ FIGURES = {
     ],
     "tweaks": [
         [
-            tweak("the default, from noise"),
+            tweak("the default: from noise, max, blend 1.0, scale 1"),
             tweak("from the content", "--initial-noiseblend", "0"),
             tweak("--pooling avg", "--pooling", "avg"),
         ],

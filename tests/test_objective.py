@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from conftest import NETWORK, needs_shared, picture, small_layers, write_mat
 
+import backend
 import losses
 import vgg
-from objective import Objective, check_sizes, choose_tile, grid
-from settings import PRESETS, Settings
+from objective import Objective, check_sizes, choose_tile, fitted, grid
+from settings import PRESETS, Settings, preset
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
 
@@ -68,8 +69,6 @@ def test_pictures_too_small_are_told_the_least_size(network):
 
 
 def test_the_tile_is_the_largest_that_fits(network, monkeypatch):
-    import backend
-
     sizes = [(3000, 2000), (100, 100)]
     for gigabytes, tiled in [(10, False), (1.8, True)]:
         monkeypatch.setattr(backend, "available_memory", lambda device, g=gigabytes: g * 1e9)
@@ -80,8 +79,6 @@ def test_the_tile_is_the_largest_that_fits(network, monkeypatch):
 
 
 def test_a_run_that_cannot_fit_is_told_a_width_that_would(network, monkeypatch):
-    import backend
-
     monkeypatch.setattr(backend, "available_memory", lambda device: 2_000_000_000)
     choose_tile([(500, 400)], settings(), network)
     for tile in ("auto", "0"):
@@ -92,6 +89,20 @@ def test_a_run_that_cannot_fit_is_told_a_width_that_would(network, monkeypatch):
         choose_tile([(width, width * 2 // 3)], s, network)
         with pytest.raises(ValueError, match="would fit"):
             choose_tile([(int(width * 1.1), int(width * 1.1) * 2 // 3)], s, network)
+
+
+def test_where_memory_is_short_lbfgs_keeps_fewer_pairs_of_steps(network, monkeypatch):
+    sizes, s = [(3000, 2000), (100, 100)], preset("fast", precision="float32")
+    available = {"now": 0}
+    monkeypatch.setattr(backend, "available_memory", lambda device: available["now"] * 1e9)
+    for available["now"], pairs in [(100, 40), (10, 20), (5, 5)]:
+        found = fitted(sizes, s, network)
+        assert found.lbfgs_memory == pairs
+        assert found.tile == str(choose_tile(sizes, found, network))
+    available["now"] = 1.5
+    with pytest.raises(ValueError, match=r"--width \d+ would fit"):
+        fitted(sizes, s, network)
+    assert fitted([(300, 200), (100, 100)], s, network).lbfgs_memory == 40
 
 
 def by_hand(network, s, image, content, style):

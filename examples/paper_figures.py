@@ -70,7 +70,7 @@ FIGURES = {
             Cell(f"after {painter}, α/β = {ratio}", [*GATYS, "--width", "512", *flags], [name])
             for name, painter in STYLES.items()
         ]
-        for ratio, flags in [("1e-3", []), ("1e-5", ["--style-weight", "100000"])]
+        for ratio, flags in [("1e-3", []), ("1e-4", ["--style-weight", "10000"])]
     ],
     "layers-and-ratios": [
         [

@@ -158,7 +158,8 @@ def montage(name: str, rows: list[list[Cell]], arguments) -> float:
             ax.axis("off")
     figure.tight_layout(pad=0.4)
     with files.replacing(arguments.output / f"{name}.jpg") as file:
-        figure.savefig(file, format="jpeg", dpi=100, pil_kwargs={"quality": 75, "optimize": True})
+        compact = {"quality": 75, "optimize": True}
+        figure.savefig(file, format="jpeg", dpi=100, bbox_inches="tight", pil_kwargs=compact)
     plt.close(figure)
     return sum(seconds for row in made for *_, seconds in row)
 

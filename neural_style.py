@@ -329,7 +329,8 @@ class Job:
 
             with backend.device(s.device):
                 network = vgg.load(network_path, s.cache)
-                warm = vgg.load(warm_path, s.cache) if warm_path else None
+                other = warm_path not in (None, network_path)
+                warm = vgg.load(warm_path, s.cache) if other else None
                 if warm and not self.warms(warm, network):
                     warm = None
                 s = dataclasses.replace(s, precision=backend.precision(s.precision))
@@ -380,7 +381,9 @@ class Job:
         steps = stylize.stylize(
             content, styles, s, network, initial, state, lambda: bool(interrupted), warm
         )
-        del state, styles, initial  # the run lets go of them when it can; they may be large
+        # They may be large; the run lets go of them when it can.
+        del state, styles, initial
+        content = content if s.preserve_colors else None
         try:
             for last in steps:
                 reporter.update(last)

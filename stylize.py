@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -28,6 +28,7 @@ COARSEST = 64  # the shorter side of the picture at the coarsest scale, at least
 SHARPEN = 0.7  # how much of the fine detail is added again where a picture is enlarged
 FIRST_STEP = 2.0  # how far L-BFGS moves a pixel in its first step, on average
 WARM_SHARE = 0.5  # of the iterations at the full size that are the warm start's
+WARM_MEMORY = 10  # of L-BFGS in the warm start, at most: as good, and its steps are cheap
 
 
 @dataclass(frozen=True)
@@ -377,7 +378,9 @@ def stylize(
         if settings.optimizer == "adam":
             minimiser = Adam(objective, image, settings, kept)
         else:
-            minimiser = LBFGS(objective, image, settings, painter.mean_pixel)
+            pairs = min(settings.lbfgs_memory, WARM_MEMORY if painter is warm else math.inf)
+            chosen = replace(settings, lbfgs_memory=pairs)
+            minimiser = LBFGS(objective, image, chosen, painter.mean_pixel)
         image, kept = None, []
         try:
             while True:

@@ -5,6 +5,7 @@ import tracemalloc
 import keras
 import numpy as np
 import pytest
+import scipy.optimize
 from conftest import needs_shared, picture, small_layers, write_mat
 from reference import CASES, check
 
@@ -292,6 +293,21 @@ def test_a_warm_start_may_have_another_mean_pixel(network):
     seen = list(stylize(CONTENT, [STYLE], s, network, warm=other))
     assert np.allclose(seen[0].image, CONTENT, atol=1e-3)
     assert np.abs(seen[-1].image - CONTENT).mean() < 15
+
+
+def test_a_warm_start_keeps_fewer_pairs_of_steps(network, tmp_path, monkeypatch):
+    other = vgg.parse(write_mat(tmp_path / "other.mat", layers=small_layers(seed=1)))
+    minimize, pairs = scipy.optimize.minimize, []
+
+    def watched(*arguments, options, **more):
+        pairs.append(options["maxcor"])
+        return minimize(*arguments, options=options, **more)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", watched)
+    for memory in (4, 15):
+        s = settings(optimizer="lbfgs", lbfgs_memory=memory)
+        list(stylize(CONTENT, [STYLE], s, network, warm=other))
+    assert pairs == [4, 4, 10, 15]
 
 
 def test_a_large_picture_is_not_kept_for_nothing(network, monkeypatch):

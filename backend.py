@@ -20,6 +20,10 @@ if ENGINE == "tensorflow":
         """Compile a function of tensors; the model `frozen` is a constant of it."""
         return tf.function(function)
 
+    def seldom(function, frozen):
+        """As `evaluator`, for what is called so seldom that compiling it does not pay."""
+        return function
+
     def differentiator(function, frozen):
         """Compile the gradient of a function of tensors with respect to the first.
 
@@ -83,6 +87,8 @@ elif ENGINE == "jax":
         compiled = jax.jit(stateless)
         return lambda *tensors: compiled(weights, *tensors)
 
+    seldom = evaluator  # without compiling it would be compiled operation by operation
+
     def differentiator(function, frozen):
         stateless, weights = _with_weights(function, frozen)
         compiled = jax.jit(jax.value_and_grad(stateless, argnums=1, has_aux=True))
@@ -131,6 +137,8 @@ elif ENGINE == "torch":
 
     def evaluator(function, frozen):
         return torch.no_grad()(function)
+
+    seldom = evaluator
 
     def differentiator(function, frozen):
         def run(x, *rest):

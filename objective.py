@@ -203,7 +203,7 @@ class Objective:
     def evaluate(self, image) -> Losses:
         """The losses of (1, H, W, 3) less the mean pixel, whole or by tiles."""
         if len(self.tiles) == 1:
-            whole = self._compile("whole", lambda: backend.evaluator(self, self.network))
+            whole = self._compile("whole", lambda: backend.seldom(self, self.network))
             return Losses(*_numbers(whole(ops.convert_to_tensor(image))))
         content, tv, grams = self._gather(image)
         style = float(self._style(grams))

@@ -27,7 +27,7 @@ FREQUENCY_OFFSET = 0.005  # of one cycle in two pixels: below it, frequencies co
 COARSEST = 64  # the shorter side of the picture at the coarsest scale, at least
 SHARPEN = 0.7  # how much of the fine detail is added again where a picture is enlarged
 FIRST_STEP = 2.0  # how far L-BFGS moves a pixel in its first step, on average
-WARM_SHARE = 0.5  # of the iterations at the full size that are the warm start's
+WARM_SHARE = 0.45  # of the iterations at the full size that are the warm start's
 WARM_MEMORY = 10  # of L-BFGS in the warm start, at most: as good, and its steps are cheap
 
 
@@ -77,7 +77,8 @@ class Adam:
     ):
         """Begin at `start`, (1, H, W, 3), with what an Adam before `kept`, of any size."""
         self.objective = objective
-        self.variable = keras.Variable(start, name="image")
+        # A copy, since PyTorch would paint in the caller's memory.
+        self.variable = keras.Variable(start.copy(), name="image")
         self.optimizer = keras.optimizers.Adam(
             settings.learning_rate, settings.beta1, settings.beta2, settings.eps
         )

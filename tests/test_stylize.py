@@ -89,7 +89,9 @@ def test_a_run_goes_on_from_its_state_as_if_it_had_never_stopped(network):
     s = settings(iterations=11, checkpoint_iterations=4, checkpoint_output="%d.png")
     whole = list(stylize(CONTENT, [STYLE], s, network))
     state = next(p.state for p in whole if p.iteration == 4)
+    was = state.image.copy()
     rest = list(stylize(CONTENT, [STYLE], s, network, state=state))
+    assert np.array_equal(state.image, was)
     assert [p.iteration for p in rest] == [p.iteration for p in whole if p.iteration > 4]
     assert np.array_equal(rest[-1].image, whole[-1].image)
     assert [p.losses for p in rest] == [p.losses for p in whole if p.iteration > 4]
@@ -311,8 +313,8 @@ def test_a_warm_start_keeps_fewer_pairs_of_steps(network, tmp_path, monkeypatch)
 
 
 def test_a_large_picture_is_not_kept_for_nothing(network, monkeypatch):
-    """When Adam takes its step in tiles, no array lives on but the picture last shown and the
-    gradient (the content is the caller's); a look's two pictures in passing are gone."""
+    """When Adam takes its step in tiles, no array lives on but the picture last shown, the
+    gradient and, on PyTorch, the variable; the content is the caller's."""
     content, held = picture(1024, 1024), []
     make = backend.applier
 
@@ -333,4 +335,4 @@ def test_a_large_picture_is_not_kept_for_nothing(network, monkeypatch):
             pass
     finally:
         tracemalloc.stop()
-    assert len(held) == 2 and max(held) < 3
+    assert len(held) == 2 and max(held) < 3.5

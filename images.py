@@ -128,7 +128,7 @@ def write(path, image: np.ndarray, comment: str = "") -> None:
             comment
         )
         options["exif"] = exif
-    pixels = np.clip(image, 0, 255)
+    pixels = np.clip(np.asarray(image, np.float32), 0, 255)
     pixels = np.rint(pixels, out=pixels).astype(np.uint8)
     buffer = iio.imwrite("<bytes>", pixels, extension=extension, plugin="pillow", **options)
     with files.replacing(path) as file:

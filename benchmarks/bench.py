@@ -213,7 +213,7 @@ def loss_row(arguments) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         out = ["--output", f"{folder}/out.png", "--overwrite"]
-        few = 20 if arguments.width <= 320 else 6
+        few = 20
         took = []
         for n in (1, 1 + few):
             began, ended = run_program(
@@ -226,7 +226,7 @@ def loss_row(arguments) -> None:
             arguments.network,
             [*pictures, *start],
             *("--preset", "fast", *out, *arguments.flags.split()),
-            *("--checkpoint-output", f"{folder}/c_%05d.png", "--checkpoint-iterations", "10"),
+            *("--checkpoint-output", f"{folder}/c_%05d.png", "--checkpoint-iterations", "5"),
         )
         reached, last = None, None
         for path in sorted(Path(folder).glob("c_*.png")):

@@ -87,7 +87,7 @@ elif ENGINE == "jax":
         compiled = jax.jit(stateless)
         return lambda *tensors: compiled(weights, *tensors)
 
-    seldom = evaluator  # without compiling it would be compiled operation by operation
+    seldom = evaluator  # left alone, each operation would be compiled by itself
 
     def differentiator(function, frozen):
         stateless, weights = _with_weights(function, frozen)

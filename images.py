@@ -128,9 +128,9 @@ def write(path, image: np.ndarray, comment: str = "") -> None:
             comment
         )
         options["exif"] = exif
-    pixels = np.clip(np.asarray(image, np.float32), 0, 255)
-    pixels = np.rint(pixels, out=pixels).astype(np.uint8)
-    buffer = iio.imwrite("<bytes>", pixels, extension=extension, plugin="pillow", **options)
+    buffer = iio.imwrite(
+        "<bytes>", _eight_bits(image), extension=extension, plugin="pillow", **options
+    )
     with files.replacing(path) as file:
         file.write(buffer)
 
@@ -165,8 +165,8 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resize with Pillow's default filter (bicubic), by way of 8 bits: (height, width, 3)."""
     if image.shape[:2] == (height, width):
         return image
-    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
-    return np.asarray(Image.fromarray(pixels).resize((width, height)), np.float32)
+    resized = Image.fromarray(_eight_bits(image)).resize((width, height))
+    return np.asarray(resized, np.float32)
 
 
 def preserve_colors(image: np.ndarray, content: np.ndarray) -> np.ndarray:
@@ -177,6 +177,11 @@ def preserve_colors(image: np.ndarray, content: np.ndarray) -> np.ndarray:
     """
     shift = (image - content) @ LUMA
     return np.clip(content + shift[..., np.newaxis], 0, 255).astype(np.float32)
+
+
+def _eight_bits(image: np.ndarray) -> np.ndarray:
+    pixels = np.clip(np.asarray(image, np.float32), 0, 255)
+    return np.rint(pixels, out=pixels).astype(np.uint8)  # in place: a picture may be large
 
 
 def _ascii(comment: str) -> bytes:

@@ -329,8 +329,7 @@ class Job:
 
             with backend.device(s.device):
                 network = vgg.load(network_path, s.cache)
-                other = warm_path not in (None, network_path)
-                warm = vgg.load(warm_path, s.cache) if other else None
+                warm = vgg.load(warm_path, s.cache) if warm_path else None
                 if warm and not self.warms(warm, network):
                     warm = None
                 s = dataclasses.replace(s, precision=backend.precision(s.precision))

@@ -1,12 +1,15 @@
-"""Every default of the program, in one place: the command line, the Python API and the README's
-table all read them from here."""
+"""Every setting of the program with its default, its range and its help, and the recipes: the
+command line, the Python API and the README's tables all read them from here."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+PROGRAM = "neural-style"  # the command
+DISTRIBUTION = "neural-style-keras"  # what pip installs: the shorter names belong to others
 VERSION = "0.1.0"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONV_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")  # before the ReLU
@@ -338,6 +341,22 @@ class Settings:
                     f"{flag(name)} has {len(values)} number{'s' * (len(values) != 1)} "
                     f"for {count} style{'s' * (count != 1)}: give one for each"
                 )
+
+    def sizes(self, shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Width and height as they are worked on, of the content and of each style.
+
+        Args:
+            shapes: width and height of the content's picture, then of each style's.
+        """
+        (width, height), *styles = shapes
+        self.check_styles(len(styles))
+        if self.width is not None:
+            width, height = self.width, max(1, math.floor(height / width * self.width))
+        sizes = [(width, height)]
+        for (w, h), scale in zip(styles, self.style_scales or (1.0,) * len(styles)):
+            factor = scale * width / w
+            sizes.append((max(1, int(w * factor)), max(1, int(h * factor))))
+        return sizes
 
     def scale_factor(self) -> float | None:
         """How much larger each size is than the one before; None for one size only."""

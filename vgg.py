@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import scipy.io
 
-import files
+from . import files
 
 # What VGG was trained with; MatConvNet's files have it in them, Keras's do not.
 KERAS_MEAN_PIXEL = np.array([123.68, 116.779, 103.939], np.float32)
@@ -252,8 +252,10 @@ def build(
 
 
 def preprocess(image: np.ndarray, mean_pixel: np.ndarray) -> np.ndarray:
-    """(H, W, 3) RGB in 0..255 -> (1, H, W, 3) float32 less the mean pixel."""
-    return (np.asarray(image, np.float32) - mean_pixel)[np.newaxis]
+    """(H, W, 3) RGB in 0..255, or a batch (n, H, W, 3) -> (n, H, W, 3) float32 less the mean
+    pixel; n is 1 for a single picture."""
+    image = np.asarray(image, np.float32) - mean_pixel
+    return image if image.ndim == 4 else image[np.newaxis]
 
 
 def unprocess(image: np.ndarray, mean_pixel: np.ndarray) -> np.ndarray:

@@ -28,7 +28,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 REPEATS = 5
@@ -58,12 +57,11 @@ def matrix_product_rate(precision: str) -> float:
     """FLOP/s of the machine's own product of two 4096x4096 matrices, the best of five."""
     import keras
     from keras import ops
-
-    import backend
+    from neural_style_keras import backend
 
     n = 4096
     a = ops.cast(keras.random.normal((n, n)), precision)
-    product = backend.evaluator(
+    product = backend.compiled(
         lambda a: ops.sum(ops.cast(ops.matmul(a, a), "float32")), keras.Sequential()
     )
     took = []
@@ -91,10 +89,8 @@ def case(network: str, width: int, precision: str, tile: int) -> dict:
     import resource
 
     import numpy as np
-
-    import objective
-    import vgg
-    from settings import Settings
+    from neural_style_keras import objective, vgg
+    from neural_style_keras.settings import Settings
 
     parameters = vgg.load(network)
     settings = Settings(precision=precision)
@@ -156,30 +152,30 @@ def gradient_table(arguments) -> None:
     print(f"\nProcess start to the first iteration at 256x192: {first_iteration(arguments):.1f} s")
 
 
-def run_program(network: str, pictures: list[str], *more: str) -> tuple[float, float]:
+def run_program(network: str, flags: list[str], *more: str) -> tuple[float, float]:
     """Run the command line; when it was started and when it ended, by the wall clock."""
     began = time.time()
     command = [sys.executable, str(ROOT / "neural_style.py"), "--network", network, "--quiet"]
-    subprocess.run([*command, *pictures, *more], check=True)
+    subprocess.run([*command, *flags, *more], check=True)
     return began, time.time()
 
 
 def first_iteration(arguments) -> float:
     """Seconds from process start to the end of the first iteration: the best of three."""
-    import images
+    from neural_style_keras import pictures
 
     with tempfile.TemporaryDirectory() as folder:
         import numpy as np
 
         random = np.random.default_rng(0)
         for name in ("a.png", "b.png"):
-            images.write(Path(folder) / name, random.uniform(0, 255, (192, 256, 3)))
+            pictures.write(Path(folder) / name, random.uniform(0, 255, (192, 256, 3)))
         took = []
         for _ in range(3):
-            pictures = ["--content", f"{folder}/a.png", "--styles", f"{folder}/b.png"]
+            named = ["--content", f"{folder}/a.png", "--styles", f"{folder}/b.png"]
             began, _ = run_program(
                 arguments.network,
-                pictures,
+                named,
                 *("--output", f"{folder}/out.png", "--overwrite", "--iterations", "1"),
                 *("--checkpoint-output", f"{folder}/c_%d.png", "--checkpoint-iterations", "1"),
             )
@@ -189,24 +185,22 @@ def first_iteration(arguments) -> float:
 
 def loss_row(arguments) -> None:
     """Time to loss: print a row of the table, and keep the picture."""
-    import images
-    import neural_style
-    import progress
-    import vgg
-    from objective import Objective
-    from settings import Settings
+    from neural_style_keras import neural_style, pictures, vgg
+    from neural_style_keras.objective import Objective
+    from neural_style_keras.runs import checks, progress
+    from neural_style_keras.settings import Settings
 
     rows = progress.read_table(arguments.plain)
     best = min(losses.total for _, losses in rows)
     iterations = rows[-1][0]
     parser = neural_style.build_parser()
-    pictures = ["--content", arguments.content, "--styles", arguments.style]
-    pictures += ["--width", str(arguments.width)]
+    named = ["--content", arguments.content, "--styles", arguments.style]
+    named += ["--width", str(arguments.width)]
     start = ["--initial-noiseblend", "0" if arguments.start == "content" else "1"]
-    job = neural_style.Job.of(parser.parse_args([*pictures, "--output", "none.png"]))
+    job = neural_style.job_of(parser.parse_args([*named, "--output", "none.png"]))
     content, style = (
-        images.resize(images.read(path), *size)
-        for path, size in zip((job.content, *job.styles), job.sizes())
+        pictures.resize(pictures.read(path), *size)
+        for path, size in zip((job.content, *job.styles), checks.sizes(job))
     )
     parameters = vgg.load(arguments.network)
     judge = Objective(content, [style], Settings(), parameters)
@@ -217,20 +211,20 @@ def loss_row(arguments) -> None:
         took = []
         for n in (1, 1 + few):
             began, ended = run_program(
-                arguments.network, [*pictures, *start], *out, "--iterations", str(n)
+                arguments.network, [*named, *start], *out, "--iterations", str(n)
             )
             took.append(ended - began)
         each = (took[1] - took[0]) / few
         plain = took[0] + each * (iterations - 1)
         began, ended = run_program(
             arguments.network,
-            [*pictures, *start],
+            [*named, *start],
             *("--preset", "fast", *out, *arguments.flags.split()),
             *("--checkpoint-output", f"{folder}/c_%05d.png", "--checkpoint-iterations", "5"),
         )
         reached, last = None, None
         for path in sorted(Path(folder).glob("c_*.png")):
-            image = vgg.preprocess(images.read(path), parameters.mean_pixel)
+            image = vgg.preprocess(pictures.read(path), parameters.mean_pixel)
             last = judge.evaluate(image).total
             when = path.stat().st_mtime - began
             print(f"    {path.stem} {when:.1f} s {last:.6g}", file=sys.stderr)

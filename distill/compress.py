@@ -29,10 +29,8 @@ import numpy as np
 import scipy.io
 import tqdm
 from keras import ops
+from neural_style_keras import files, losses, vgg
 
-import files
-import losses
-import vgg
 from distill import data
 
 # Of each convolution: channels out of its 3x3 part; components of its ReLU that are kept.

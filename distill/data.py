@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from neural_style_keras import pictures
 from PIL import Image
-
-import images
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -50,7 +49,7 @@ def disturbed(pictures: np.ndarray, random) -> np.ndarray:
 
 
 def _crop(path: Path, side: int, random) -> np.ndarray:
-    pixels = images.read(path).astype(np.uint8)
+    pixels = pictures.read(path).astype(np.uint8)
     height, width = pixels.shape[:2]
     taken = int(min(height, width) * random.uniform(0.4, 1.0))
     y, x = random.integers(height - taken + 1), random.integers(width - taken + 1)

@@ -17,12 +17,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-import images
-import stylize
-import vgg
-from objective import Objective
-from settings import Settings
+from neural_style_keras import pictures, stylize, vgg
+from neural_style_keras.objective import Objective
+from neural_style_keras.settings import Settings
 
 STARTS = {"content": 0.0, "noise": 1.0}
 
@@ -75,8 +72,8 @@ def main() -> None:
     width = arguments.width
 
     def read(path):
-        picture = images.read(path)
-        return images.resize(picture, width, int(picture.shape[0] * width / picture.shape[1]))
+        picture = pictures.read(path)
+        return pictures.resize(picture, width, int(picture.shape[0] * width / picture.shape[1]))
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     content = read(arguments.content)
@@ -95,8 +92,8 @@ def main() -> None:
         for start in arguments.starts:
             kept = arguments.output / f"vgg19-{path.stem}-{start}-{width}.png"
             if not kept.exists():
-                images.write(kept, paint(content, style, teacher, start, arguments.precision))
-            best = images.read(kept)
+                pictures.write(kept, paint(content, style, teacher, start, arguments.precision))
+            best = pictures.read(kept)
             other = paint(content, style, candidate, start, arguments.precision)
             losses = judged(best), judged(other)
             ratios[start].append(losses[1] / losses[0])
@@ -107,7 +104,7 @@ def main() -> None:
             )
             row += [best, other]
         rows.append(np.concatenate(row, axis=1))
-        images.write(arguments.output / "side-by-side.png", np.concatenate(rows))
+        pictures.write(arguments.output / "side-by-side.png", np.concatenate(rows))
     for start, values in ratios.items():
         print(f"| the mean | {start} | | | {statistics.mean(values):.2f} |")
     for precision in ("float32", "bfloat16"):

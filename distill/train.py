@@ -18,20 +18,18 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
+from neural_style_keras import files, losses, vgg
 
-import files
-import vgg
 from distill import compress, data
-from distill.wander import gram_matrices, wander
-from settings import Settings
+from distill.trajectories import trajectories
 
 SIDE, BATCH = 144, 12
 STEPS = 200  # an epoch
 RATE = 1e-4
 GRAM = 0.5  # how much the Gram matrices count beside the activations
 BEFORE = 0.25  # how much it counts what a convolution gives before its ReLU
-WAYS = 8  # pictures stylised at once
-TEACHER_WAYS, OWN_WAYS = 8, 2  # how often
+TRAJECTORIES = 8  # pictures stylised at once
+TEACHER_GROUPS, OWN_GROUPS = 8, 2  # how often
 HELD_OUT = 40  # photographs that are only validated on
 
 
@@ -58,7 +56,7 @@ class Distiller(keras.Model):
             if matrix is None:
                 total = total + BEFORE * error
             else:
-                total = total + error + GRAM * _relative(*map(gram_matrices, (given, wanted)))
+                total = total + error + GRAM * _relative(*map(losses.gram_matrix, (given, wanted)))
         return total / len(self.maps)
 
 
@@ -71,7 +69,8 @@ def _relative(given, wanted):
 
 
 class Pictures(keras.utils.PyDataset):
-    """Batches: a third photographs, a sixth disturbed, a quarter each of the two kinds of ways."""
+    """Batches: a third photographs, a sixth disturbed, a quarter each of VGG-19's
+    trajectories and of the student's own."""
 
     def __init__(self, photos, mean_pixel, seed=0):
         super().__init__()
@@ -87,20 +86,20 @@ class Pictures(keras.utils.PyDataset):
         new = data.crops(self.photos, BATCH - 2 * quarter, SIDE, self.random)
         third = len(new) // 3
         new[:third] = data.disturbed(new[:third], self.random)
-        ways = [
-            stock[self.random.integers(len(stock), size=quarter)]
-            for stock in (self.teachers, self.own)
+        sampled = [
+            buffer[self.random.integers(len(buffer), size=quarter)]
+            for buffer in (self.teachers, self.own)
         ]
-        batch = np.concatenate([new, *ways]) - self.mean_pixel
+        batch = np.concatenate([new, *sampled]) - self.mean_pixel
         return batch.astype(np.float32), np.zeros(len(batch), np.float32)
 
 
-def stock(network, photos, mean_pixel, times: int, random) -> np.ndarray:
-    """Pictures on their way with this network, from `times` groups of pairs of photographs."""
+def filled_buffer(parameters: vgg.Parameters, photos, times: int, random) -> np.ndarray:
+    """Trajectories with this network, from `times` groups of pairs of photographs."""
     groups = []
     for _ in range(times):
-        contents, styles = (data.crops(photos, WAYS, SIDE, random) for _ in range(2))
-        groups.append(wander(network, contents, styles, mean_pixel, random))
+        contents, styles = (data.crops(photos, TRAJECTORIES, SIDE, random) for _ in range(2))
+        groups.append(trajectories(parameters, contents, styles, random, "bfloat16"))
     return np.concatenate(groups)
 
 
@@ -184,20 +183,18 @@ def main() -> None:
     student.trainable = True
     train = Pictures(photos[:-HELD_OUT], original.mean_pixel)
 
-    ways = arguments.folder / "ways.npz"
-    if not ways.exists():
-        made = stock(teacher, train.photos, original.mean_pixel, TEACHER_WAYS, train.random)
-        with files.replacing(ways) as file:
-            np.savez(file, ways=made.astype(np.float16))
-    with np.load(ways) as kept:
-        train.teachers = train.own = kept["ways"].astype(np.float32)
+    buffer = arguments.folder / "trajectories.npz"
+    if not buffer.exists():
+        made = filled_buffer(original, train.photos, TEACHER_GROUPS, train.random)
+        with files.replacing(buffer) as file:
+            np.savez(file, pictures=made.astype(np.float16))
+    with np.load(buffer) as saved:
+        train.teachers = train.own = saved["pictures"].astype(np.float32)
 
     def refresh(epoch, _):
         train.random = np.random.default_rng(epoch)
-        walker = vgg.build(
-            learned(small, student, spread), Settings().layers(), precision="bfloat16"
-        )
-        train.own = stock(walker, train.photos, original.mean_pixel, OWN_WAYS, train.random)
+        own = learned(small, student, spread)
+        train.own = filled_buffer(own, train.photos, OWN_GROUPS, train.random)
 
     model = Distiller(student, teacher, maps, spread)
     model(held[:1])  # builds it, which going on needs

@@ -16,17 +16,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import files
-import images
-import neural_style
-from settings import CONV_STYLE_LAYERS, PRESETS, flag
+from neural_style_keras import files, neural_style, pictures
+from neural_style_keras.settings import CONV_STYLE_LAYERS, PRESETS, flag
 
 CONTENT = "tubingen.jpg"
 STYLES = {
@@ -152,7 +147,7 @@ def montage(name: str, rows: list[list[Cell]], arguments) -> float:
     )
     for row, shown in zip(made, axes):
         for (cell, path, _), ax in zip(row, shown):
-            ax.imshow(images.read(path).astype("uint8"), interpolation="lanczos")
+            ax.imshow(pictures.read(path).astype("uint8"), interpolation="lanczos")
             ax.set_title(cell.label, fontsize=11)
         for ax in shown:
             ax.axis("off")

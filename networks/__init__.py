@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import files
+from .. import files
 
 COMPACT = Path(__file__).with_name("compact.mat")
 PUBLISHED = "imagenet-vgg-verydeep-19.mat"
-NAMES = ("auto", "compact", "vgg19", "vgg16")
+ABOUT = {
+    "compact": "in the package: VGG-19's own layers at an eighth of the arithmetic",
+    "vgg19": "the published VGG-19",
+    "vgg16": "the published VGG-16",
+}
+NAMES = ("auto", *ABOUT)
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,9 @@ def find(name: str, quiet: bool = False) -> Path:
     if name == "compact":
         return COMPACT
     if name == "auto":
-        return _there("vgg19") or COMPACT
+        return there("vgg19") or COMPACT
     if name in SOURCES:
-        return _there(name) or _fetch_any(SOURCES[name], cache, quiet)
+        return there(name) or _fetch_any(SOURCES[name], cache, quiet)
     named = Path(name)
     cached = cache / named.name
     for path in (named, cached):
@@ -77,8 +82,18 @@ def find(name: str, quiet: bool = False) -> Path:
     )
 
 
-def _there(name: str) -> Path | None:
-    """The file of a published network in the working folder or in the cache folder."""
+def load(name: str = "auto", cache: bool = True):
+    """The parameters of a network, by its name or its file; see `find` and `vgg.load`."""
+    from ..vgg import load as load_file  # which imports Keras
+
+    return load_file(find(name), cache)
+
+
+def there(name: str) -> Path | None:
+    """The file of a network by name in the package, the working folder or the cache folder; None
+    if it has not been fetched."""
+    if name == "compact":
+        return COMPACT
     places = [files.cache_folder() / source.name for source in SOURCES[name]]
     if name == "vgg19":
         places = [Path(PUBLISHED), files.cache_folder() / PUBLISHED, *places]
@@ -86,7 +101,7 @@ def _there(name: str) -> Path | None:
 
 
 def _fetch_any(sources, folder: Path, quiet: bool) -> Path:
-    from networks.download import fetch  # which takes a quarter of a second, and is seldom needed
+    from .download import fetch  # which takes a quarter of a second, and is seldom needed
 
     reasons = []
     for source in sources:

@@ -8,8 +8,8 @@ import filelock
 import requests
 import tqdm
 
-import files
-from networks import Source
+from .. import files
+from . import Source
 
 ATTEMPTS = 4  # in a row without one new byte
 PATIENCE = 10, 60  # seconds: for an answer, and for the next bytes

@@ -2,7 +2,6 @@
 real ones are."""
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import scipy.io
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
@@ -114,7 +112,7 @@ def mat(tmp_path_factory):
 @pytest.fixture(scope="session")
 def network(mat):
     """The small network's parameters."""
-    import vgg
+    from neural_style_keras import vgg
 
     return vgg.parse(mat)
 

@@ -5,13 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-
-import images
-import neural_style
-import vgg
-from stylize import stylize
+from neural_style_keras import neural_style, pictures, vgg
+from neural_style_keras.runs import checks
+from neural_style_keras.stylize import stylize
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 CASES = {
@@ -23,15 +19,15 @@ CASES = {
 def check(name):
     """Run a case and raise AssertionError where it leaves the reference."""
     case = CASES[name]
-    pictures = SHARED / "images" / "paper"
-    arguments = ["--content", str(pictures / case["content"]), "--width", str(case["width"])]
-    arguments += ["--styles", *(str(pictures / style) for style in case["styles"])]
+    folder = SHARED / "images" / "paper"
+    arguments = ["--content", str(folder / case["content"]), "--width", str(case["width"])]
+    arguments += ["--styles", *(str(folder / style) for style in case["styles"])]
     arguments += ["--output", "none.png", "--iterations", "10", "--initial-noiseblend", "0"]
     arguments += ["--print-iterations", "1", *case["args"]]
-    job = neural_style.Job.of(neural_style.build_parser().parse_args(arguments))
+    job = neural_style.job_of(neural_style.build_parser().parse_args(arguments))
     read = [
-        images.resize(images.read(path), *size)
-        for path, size in zip([job.content, *job.styles], job.sizes())
+        pictures.resize(pictures.read(path), *size)
+        for path, size in zip([job.content, *job.styles], checks.sizes(job))
     ]
     network = vgg.load(SHARED / "weights" / "imagenet-vgg-verydeep-19.mat")
     seen = list(stylize(read[0], read[1:], job.settings, network))

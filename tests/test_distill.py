@@ -5,11 +5,14 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-from conftest import needs_shared, picture
+from conftest import NETWORK, PICTURES, needs_shared, picture
+from neural_style_keras import losses, networks, vgg
+from neural_style_keras import pictures as images
+from neural_style_keras.objective import Objective
+from neural_style_keras.settings import Settings
 
-import vgg
 from distill import compress, data, judge, train
-from distill.wander import KEPT, gram_matrices, wander
+from distill.trajectories import KEPT, trajectories
 
 
 @pytest.fixture
@@ -110,16 +113,15 @@ def test_learning_brings_the_student_nearer(network, pictures):
     assert np.array_equal(learned.layers[0].kernel, student.get_layer("conv1_1").get_weights()[0])
 
 
-def test_pictures_on_their_way_get_nearer_to_the_style(network, pictures):
-    names = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1"]
-    built = vgg.build(network, names)
+def test_trajectories_get_nearer_to_the_style(network, pictures):
+    built = vgg.build(network, ["relu2_1"])
     random = np.random.default_rng(0)
-    ways = wander(built, pictures[:2], pictures[2:4], network.mean_pixel, random)
+    ways = trajectories(network, pictures[:2], pictures[2:4], random)
     assert ways.shape == (2 * KEPT, 32, 32, 3) and ways.dtype == np.float32
 
     def distance(some):
         grams = [
-            gram_matrices(built((x - network.mean_pixel).astype(np.float32))["relu2_1"])
+            losses.gram_matrix(built((x - network.mean_pixel).astype(np.float32))["relu2_1"])
             for x in (some, pictures[2:4])
         ]
         return float(np.mean(np.square(np.asarray(grams[0]) - np.asarray(grams[1]))))
@@ -134,8 +136,6 @@ def test_disturbed_pictures_stay_pictures(pictures):
 
 
 def test_crops_are_of_one_size(tmp_path):
-    import images
-
     for i, size in enumerate([(40, 60), (80, 50)]):
         images.write(tmp_path / f"{i}.png", picture(*size, seed=i))
     (tmp_path / "notes.txt").write_text("no picture")
@@ -151,23 +151,16 @@ def test_crops_are_of_one_size(tmp_path):
 @needs_shared
 def test_the_compact_network_paints_nearly_as_well_as_vgg19():
     """Small and short, from the content: the table on the card is of the real thing."""
-    from conftest import NETWORK, PICTURES
-
-    import images
-    import networks
-    from objective import Objective
-    from settings import Settings
-
     teacher, compact = vgg.load(NETWORK), vgg.load(networks.COMPACT)
     content = images.resize(images.read(PICTURES / "tubingen.jpg"), 128, 96)
     style = images.resize(images.read(PICTURES / "starry-night.jpg"), 128, 101)
     aim = Objective(content, [style], Settings(), teacher)
-    losses = [
-        aim.evaluate(vgg.preprocess(picture, teacher.mean_pixel)).total
-        for picture in (
+    totals = [
+        aim.evaluate(vgg.preprocess(one, teacher.mean_pixel)).total
+        for one in (
             content,
             judge.paint(content, style, compact, "content", "float32"),
             judge.paint(content, style, teacher, "content", "float32"),
         )
     ]
-    assert losses[1] < 3 * losses[2] and losses[1] < 0.2 * losses[0]
+    assert totals[1] < 3 * totals[2] and totals[1] < 0.2 * totals[0]

@@ -2,8 +2,7 @@ import hashlib
 import os
 
 import pytest
-
-import files
+from neural_style_keras import files
 
 
 def test_a_whole_file_takes_the_name(tmp_path):

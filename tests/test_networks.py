@@ -14,24 +14,19 @@ import h5py
 import keras
 import numpy as np
 import pytest
-
-import files
-import networks
-import neural_style
-import vgg
-from networks import download
-from settings import PRESETS, preset
+from neural_style_keras import files, networks, neural_style, vgg
+from neural_style_keras.networks import download
+from neural_style_keras.settings import PRESETS, preset
 
 BODY = np.random.default_rng(0).bytes(300_000)
 DIGEST = "sha256:" + hashlib.sha256(BODY).hexdigest()
 FETCH = """
 import sys
-sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-import networks
-from networks import download
+from neural_style_keras import networks
+from neural_style_keras.networks import download
 download.BLOCK = 1000
-download.fetch(networks.Source("net.mat", *sys.argv[2:4]), Path(sys.argv[4]), quiet=True)
+download.fetch(networks.Source("net.mat", *sys.argv[1:3]), Path(sys.argv[3]), quiet=True)
 """
 
 
@@ -104,9 +99,8 @@ def source(server, kind, name="net.mat"):
 
 
 def processes(server, kind, folder, count):
-    root = str(Path(networks.__file__).parent.parent)
     one = source(server, kind)
-    command = [sys.executable, "-c", FETCH, root, one.url, one.digest, str(folder)]
+    command = [sys.executable, "-c", FETCH, one.url, one.digest, str(folder)]
     return [subprocess.Popen(command) for _ in range(count)]
 
 
@@ -276,3 +270,49 @@ def test_the_compact_network_is_small_and_has_the_layers():
     for name in PRESETS:
         compact.up_to(preset(name).layers())
     assert compact.sized(["relu5_1"]) and compact.stride(["relu5_1"]) == 16
+
+
+def command(*arguments):
+    return neural_style.main(["networks", *arguments])
+
+
+def test_the_command_lists_each_network_with_its_place(own_cache, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = files.cache_folder()
+    folder.mkdir(parents=True)
+    (folder / networks.PUBLISHED).write_bytes(BODY)
+    assert command() == 0
+    said = capsys.readouterr().out
+    assert f"{networks.COMPACT}, 4.2 MB\n    sha256 {files.sha256(networks.COMPACT)}" in said
+    assert f"{folder / networks.PUBLISHED}, 0.3 MB\n    {DIGEST.replace(':', ' ')}" in said
+    assert "vgg16: the published VGG-16\n    not on this machine" in said
+    assert said.endswith("auto: vgg19, at present\n")
+
+
+def test_the_command_fetches(server, monkeypatch, own_cache, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(networks.SOURCES, "vgg16", (source(server, "well", "a.h5"),))
+    assert command("fetch", "vgg16", "--quiet") == 0
+    assert capsys.readouterr().out == f"{files.cache_folder() / 'a.h5'}\n"
+    assert (files.cache_folder() / "a.h5").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("arguments", [["fetch"], ["fetch", "vgg99"], ["get", "vgg19"]])
+def test_the_commands_errors_are_one_sentence(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command(*arguments)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.startswith("neural-style: error: ")
+    assert said.count("\n") == 1
+
+
+def test_each_command_helps_without_importing_the_others_or_anything_heavy():
+    code = (
+        "import sys\n"
+        "from neural_style_keras import neural_style\n"
+        "try: neural_style.main(['networks', '--help'])\n"
+        "except SystemExit as e: assert e.code == 0\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'scipy', 'neural_style_keras.runs.run'}\n"
+        "assert not heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

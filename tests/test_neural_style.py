@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import picture
+from neural_style_keras import neural_style
+from neural_style_keras import pictures as images
 from PIL import Image
-from test_images import bomb
-
-import images
-import neural_style
+from test_pictures import bomb
 
 PROGRAM = Path(__file__).parent.parent / "neural_style.py"
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -261,7 +260,7 @@ def test_help_is_grouped_and_has_each_default(capsys):
 
 def test_help_and_usage_errors_import_nothing_heavy():
     code = (
-        "import sys, neural_style\n"
+        "import sys\nfrom neural_style_keras import neural_style\n"
         "try: neural_style.main(sys.argv[1:])\n"
         "except SystemExit as e: assert e.code in (0, 2), e.code\n"
         "assert not {'tensorflow', 'keras', 'scipy', 'torch', 'jax'} & set(sys.modules)\n"

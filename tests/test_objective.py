@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from conftest import NETWORK, needs_shared, picture, small_layers, write_mat
-
-import backend
-import losses
-import vgg
-from objective import Objective, check_sizes, choose_tile, fitted, grid
-from settings import PRESETS, Settings, preset
+from conftest import MEAN, NETWORK, needs_shared, picture, small_layers, write_mat
+from neural_style_keras import backend, losses, vgg
+from neural_style_keras.objective import Objective, check_sizes
+from neural_style_keras.settings import PRESETS, Settings, preset
+from neural_style_keras.tiles import choose_tile, fitted, grid
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
 
@@ -42,7 +40,7 @@ def test_the_objective_is_its_formula(network):
         for i, w in enumerate(weights, start=1):
             layer = f"relu{i}_1"
             style += 500 * share * w * np.mean((gram(now[layer]) - gram(target[layer])) ** 2)
-    tv = 100 * float(losses.total_variation(x))
+    tv = 100 * float(losses.total_variation(x)[0])
     got = np.asarray(objective(x))
     assert np.allclose(got, [content, style, tv, content + style + tv], rtol=1e-4)
 
@@ -201,7 +199,7 @@ def test_layers_can_be_chosen_with_their_weights(network):
     s = settings(content_layers=("conv2_2:0.5", "relu1_1"), style_layers=("relu3_1:2",))
     objective = Objective(CONTENT, [STYLE], s, network)
     assert set(objective.network.output) == {"conv2_2", "relu1_1", "relu3_1"}
-    assert objective.content_weights == {"conv2_2": 0.5, "relu1_1": 1.0}
+    assert objective.terms[0].layers == {"conv2_2": 0.5, "relu1_1": 1.0}
 
 
 def test_a_grid_owns_every_pixel_once_and_lies_on_the_poolings_grid():
@@ -269,3 +267,76 @@ def test_a_network_that_cannot_be_tiled_is_not(tmp_path, monkeypatch):
     network = vgg.parse(write_mat(tmp_path / "a.mat", layers=layers))
     with pytest.raises(ValueError, match="cannot be computed in tiles"):
         Objective(picture(64, 64), [STYLE], settings(), network, tile=32)
+
+
+def test_a_batch_is_its_pictures_one_by_one(network):
+    """Each with a content and a style of its own."""
+    contents, styles = (np.stack([picture(24, 32, seed=i + k) for i in range(3)]) for k in (0, 10))
+    images = vgg.preprocess(np.stack([picture(24, 32, seed=20 + i) for i in range(3)]), MEAN)
+    batch = Objective(contents, [styles], settings(), network)
+    losses_of_batch, gradient = batch.gradient(images.astype(np.float32))
+    singles = [
+        Objective(content, [style], settings(), network).gradient(image[np.newaxis])
+        for content, style, image in zip(contents, styles, images.astype(np.float32))
+    ]
+    assert losses_of_batch.total == pytest.approx(sum(one.total for one, _ in singles), rel=1e-5)
+    wanted = np.concatenate([slope for _, slope in singles])
+    assert np.abs(gradient - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def test_a_style_serves_a_whole_batch(network):
+    contents = np.stack([CONTENT, picture(24, 32, seed=4)])
+    images = vgg.preprocess(contents[::-1], MEAN).astype(np.float32)
+    both = Objective(contents, [STYLE], settings(), network).evaluate(images)
+    singles = [
+        Objective(content, [STYLE], settings(), network).evaluate(image[np.newaxis])
+        for content, image in zip(contents, images)
+    ]
+    assert both.style == pytest.approx(sum(one.style for one in singles), rel=1e-5)
+
+
+MASK = np.zeros((150, 210), np.float32)
+MASK[20:, :110] = 1
+MASK[20:60, 110:] = 0.4
+
+
+@pytest.mark.parametrize("names", [("content",), ("style",), ("tv",), ("content", "style", "tv")])
+def test_masked_and_tiled_is_masked_and_untiled(network, names):
+    content, style = picture(150, 210), picture(90, 120, seed=1)
+    image = vgg.preprocess(picture(150, 210, seed=3), network.mean_pixel)
+    masks = dict.fromkeys(names, MASK)
+    whole_losses, whole = Objective(content, [style], settings(), network, 0, masks).gradient(image)
+    tiled_losses, tiled = Objective(content, [style], settings(), network, 50, masks).gradient(
+        image
+    )
+    assert np.abs(tiled - whole).max() < 1e-4 * np.abs(whole).max()
+    plain = Objective(content, [style], settings(), network).evaluate(image)
+    for term in ("content", "style", "tv"):
+        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+        is_other = getattr(whole_losses, term) != pytest.approx(getattr(plain, term), rel=1e-3)
+        assert is_other == (term in names)
+
+
+def test_a_mask_of_ones_changes_nothing(network):
+    image = vgg.preprocess(picture(24, 32, seed=3), network.mean_pixel)
+    masks = dict.fromkeys(("content", "style", "tv"), np.full((24, 32), 0.3))
+    masked = Objective(CONTENT, [STYLE], settings(), network, 0, masks).evaluate(image)
+    plain = Objective(CONTENT, [STYLE], settings(), network).evaluate(image)
+    for term in ("content", "style", "tv"):
+        assert getattr(masked, term) == pytest.approx(getattr(plain, term), rel=1e-5)
+
+
+def test_masked_statistics_are_those_of_the_region(network):
+    """On the first layer, whose units are pixels: the Gram matrix of the part alone."""
+    s = settings(style_layers=("conv1_1",), content_weight=0, tv_weight=0)
+    image = vgg.preprocess(picture(24, 32, seed=3), network.mean_pixel)
+    mask = np.zeros((24, 32), np.float32)
+    mask[:, :16] = 1
+    got = Objective(CONTENT, [STYLE], s, network, 0, {"style": mask}).evaluate(image).style
+    features = {
+        name: np.asarray(vgg.build(network, ["conv1_1"])(x)["conv1_1"], np.float64)[0]
+        for name, x in [("image", image), ("style", vgg.preprocess(STYLE, network.mean_pixel))]
+    }
+    part, style = features["image"][:, :16].reshape(-1, 4), features["style"].reshape(-1, 4)
+    difference = part.T @ part / part.size - style.T @ style / style.size
+    assert got == pytest.approx(500 * np.mean(difference**2), rel=1e-4)

@@ -3,19 +3,22 @@ import sys
 
 import numpy as np
 import pytest
+from neural_style_keras.objective import Losses
+from neural_style_keras.runs import progress
+from neural_style_keras.stylize import Progress
 from PIL import Image
 
-import progress
-from objective import Losses
-from stylize import Progress
 
-ROWS = [(0, Losses(0.0, 2e6, 30.5, 2000030.5)), (10, Losses(1e5, 1.5, 3.25, 100004.75))]
+def losses(content, style, tv, total):
+    return Losses({"content": content, "style": style, "tv": tv}, total)
+
+
+ROWS = [(0, losses(0.0, 2e6, 30.5, 2000030.5)), (10, losses(1e5, 1.5, 3.25, 100004.75))]
 
 
 def seen(iteration, is_print=True):
     image = np.zeros((2, 2, 3), "f4")
-    losses = Losses(1.0, 2.0, 3.0, 6.0)
-    return Progress(iteration, losses, image, 5.0, is_print, False, False, None)
+    return Progress(iteration, losses(1.0, 2.0, 3.0, 6.0), image, 5.0, is_print, False, False, None)
 
 
 def test_a_table_has_a_header_and_a_row_per_print(tmp_path):

@@ -1,7 +1,7 @@
 import runpy
 from pathlib import Path
 
-from settings import Settings
+from neural_style_keras.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -2,8 +2,7 @@ import dataclasses
 import math
 
 import pytest
-
-from settings import PRESETS, STYLE_LAYERS, Settings, flag, preset
+from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, preset
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import scipy.optimize
 from conftest import needs_shared, picture, small_layers, write_mat
+from neural_style_keras import backend, vgg
+from neural_style_keras import pictures as images
+from neural_style_keras.minimise.schedule import sizes as scales
+from neural_style_keras.objective import Objective
+from neural_style_keras.settings import Settings
+from neural_style_keras.stylize import Diverged, initial_image, stylize
 from reference import CASES, check
-
-import backend
-import images
-import vgg
-from objective import Objective
-from settings import Settings
-from stylize import Diverged, initial_image, scales, stylize
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
 

@@ -8,9 +8,8 @@ import pytest
 import scipy.io
 import scipy.signal
 from conftest import MEAN, NETWORK, PICTURES, needs_shared, picture, small_layers, write_mat
+from neural_style_keras import vgg
 from PIL import Image
-
-import vgg
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "features.json").read_text())
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 
 import tqdm
 
-import files
-from objective import Losses
-from stylize import Progress
+from .. import files
+from ..objective import Losses
+from ..stylize import Progress
 
-COLUMNS = ("itr", *(f.name for f in dataclasses.fields(Losses)))
 Row = tuple[int, Losses]
 
 
@@ -58,9 +56,9 @@ class Reporter:
 
 def write_table(path, rows: list[Row]) -> None:
     """Write the losses of each print as a text table, a `#` header first."""
-    lines = ["# " + " ".join(COLUMNS)]
+    lines = ["# " + " ".join(["itr", *rows[0][1].terms, "total"])] if rows else []
     for iteration, losses in rows:
-        values = dataclasses.astuple(losses)
+        values = [*losses.terms.values(), losses.total]
         lines.append(" ".join([str(iteration), *(f"{value:.9g}" for value in values)]))
     with files.replacing(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
@@ -69,23 +67,28 @@ def write_table(path, rows: list[Row]) -> None:
 def read_table(path) -> list[Row]:
     """Read a table back: empty if there is none, or it is not one."""
     try:
-        lines = [line.split() for line in Path(path).read_text().splitlines()[1:]]
-        return [(int(line[0]), Losses(*map(float, line[1:]))) for line in lines]
+        (_, _, *names, _), *lines = (line.split() for line in Path(path).read_text().splitlines())
+        return [
+            (int(line[0]), Losses(dict(zip(names, values, strict=True)), total))
+            for line in lines
+            for *values, total in [map(float, line[1:])]
+        ]
     except (OSError, ValueError, TypeError, IndexError):
         return []
 
 
 def write_plot(path, rows: list[Row]) -> None:
-    """Plot the four losses on a log axis. Needs matplotlib, the extra `plot`."""
+    """Plot the losses on a log axis. Needs matplotlib, the extra `plot`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot(
         xlabel="iteration", ylabel="weighted loss", yscale="log", title="Losses"
     )
-    for name in COLUMNS[1:]:
+    curves = [(i, {**losses.terms, "total": losses.total}) for i, losses in rows]
+    for name in curves[0][1] if curves else ():
         # A logarithm has no place for 0: the content's loss when it starts from the content.
-        points = [(i, getattr(losses, name)) for i, losses in rows if getattr(losses, name) > 0]
+        points = [(i, values[name]) for i, values in curves if values[name] > 0]
         if points:
             axes.plot(*zip(*points), label=name, linewidth=2.5 if name == "total" else 1.5)
     axes.grid(alpha=0.3, which="both")

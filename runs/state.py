@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 
-import files
-from stylize import State
+from .. import files
+from ..stylize import State
 
 
 def save(path, state: State, about: dict) -> None:

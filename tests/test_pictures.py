@@ -5,9 +5,8 @@ import zlib
 import numpy as np
 import pytest
 from conftest import picture
+from neural_style_keras import pictures as images
 from PIL import Image, ImageCms
-
-import images
 
 RGB = picture(20, 30).astype(np.uint8)
 

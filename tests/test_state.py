@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-
-import checkpoint
-from stylize import State
+from neural_style_keras.runs import state as checkpoint
+from neural_style_keras.stylize import State
 
 ABOUT = {"settings": {"tv_weight": 100.0, "style_scales": (1.0, 2.0)}, "content": {"sha256": "ab"}}
 

@@ -1,4 +1,4 @@
-"""Pictures <-> arrays. A picture is (H, W, 3) float32 RGB in 0..255, in sRGB."""
+"""Picture files <-> arrays: (H, W, 3) float32 RGB in 0..255, in sRGB."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-import files
+from .. import files
+from .resizing import eight_bits
 
 # What can be written, and the longest side that the format allows.
 FORMATS = {
@@ -21,7 +22,6 @@ FORMATS = {
     ".tiff": 2**32 - 1,
     ".bmp": 2**31 - 1,
 }
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -129,7 +129,7 @@ def write(path, image: np.ndarray, comment: str = "") -> None:
         )
         options["exif"] = exif
     buffer = iio.imwrite(
-        "<bytes>", _eight_bits(image), extension=extension, plugin="pillow", **options
+        "<bytes>", eight_bits(image), extension=extension, plugin="pillow", **options
     )
     with files.replacing(path) as file:
         file.write(buffer)
@@ -159,29 +159,6 @@ def check_extension(path) -> str:
             f"{path} does not end as a picture that can be written: use {', '.join(FORMATS)}"
         )
     return extension
-
-
-def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Resize with Pillow's default filter (bicubic), by way of 8 bits: (height, width, 3)."""
-    if image.shape[:2] == (height, width):
-        return image
-    resized = Image.fromarray(_eight_bits(image)).resize((width, height))
-    return np.asarray(resized, np.float32)
-
-
-def preserve_colors(image: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """The luma (Rec. 601) of `image` with the chroma of `content`, both (H, W, 3) in 0..255.
-
-    In YCbCr every channel is the luma plus a function of the chroma alone, so that a new luma
-    is a shift common to the three. What leaves the gamut is clipped.
-    """
-    shift = (image - content) @ LUMA
-    return np.clip(content + shift[..., np.newaxis], 0, 255).astype(np.float32)
-
-
-def _eight_bits(image: np.ndarray) -> np.ndarray:
-    pixels = np.clip(np.asarray(image, np.float32), 0, 255)
-    return np.rint(pixels, out=pixels).astype(np.uint8)  # in place: a picture may be large
 
 
 def _ascii(comment: str) -> bytes:

@@ -1,0 +1,74 @@
+"""JAX's part of `backend`; see there for what each function does."""
+
+from __future__ import annotations
+
+import jax
+import keras
+
+
+def compiled(function, frozen):
+    stateless, weights = _with_weights(function, frozen)
+    run = jax.jit(stateless)
+    return lambda *tensors: run(weights, *tensors)
+
+
+uncompiled = compiled  # left alone, each operation would be compiled by itself
+
+
+def differentiated(function, frozen):
+    stateless, weights = _with_weights(function, frozen)
+    value_and_gradient = jax.jit(jax.value_and_grad(stateless, argnums=1, has_aux=True))
+
+    def run(*tensors):
+        (_, more), gradient = value_and_gradient(weights, *tensors)
+        return more, gradient
+
+    return run
+
+
+def stepper(loss, frozen, variable, optimizer):
+    stateless, weights = _with_weights(loss, frozen)
+    gradient = jax.grad(stateless, argnums=1)
+
+    @jax.jit
+    def run(n, weights, value, state):
+        def step(_, carried):
+            value, state = carried
+            [value], state = optimizer.stateless_apply(state, [gradient(weights, value)], [value])
+            return value, state
+
+        return jax.lax.fori_loop(0, n, step, (value, state))
+
+    def steps(n):
+        state = [v.value for v in optimizer.variables]
+        value, state = run(n, weights, variable.value, state)
+        variable.assign(value)
+        for v, new in zip(optimizer.variables, state):
+            v.assign(new)
+
+    return steps
+
+
+def applier(variable, optimizer):
+    return lambda gradient: optimizer.apply([gradient], [variable])
+
+
+def device_count(kind: str) -> int:
+    try:
+        return len(jax.devices(kind))
+    except RuntimeError:
+        return 0
+
+
+def gpu_memory() -> int | None:
+    return None
+
+
+def _with_weights(function, frozen):
+    """Make the weights an argument, lest they become 80 MB of constants in the program."""
+
+    def stateless(weights, *arguments):
+        with keras.StatelessScope(state_mapping=list(zip(frozen.variables, weights))):
+            return function(*arguments)
+
+    return stateless, [v.value for v in frozen.variables]

@@ -1,0 +1,9 @@
+"""The commands beside painting one picture: `neural-style COMMAND ...`.
+
+Each is a module of the same name with `main(argv) -> exit code`, imported only when it is called;
+`COMMANDS` says in a line what each does.
+"""
+
+COMMANDS = {
+    "networks": "list the networks by name and where they are; fetch one",
+}

@@ -1,0 +1,20 @@
+"""The size of a picture: (H, W, 3) float32 RGB in 0..255."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+
+def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resize with Pillow's default filter (bicubic), by way of 8 bits: (height, width, 3)."""
+    if image.shape[:2] == (height, width):
+        return image
+    resized = Image.fromarray(eight_bits(image)).resize((width, height))
+    return np.asarray(resized, np.float32)
+
+
+def eight_bits(image: np.ndarray) -> np.ndarray:
+    """Clipped to 0..255 and rounded: uint8, of the same shape."""
+    pixels = np.clip(np.asarray(image, np.float32), 0, 255)
+    return np.rint(pixels, out=pixels).astype(np.uint8)  # in place: a picture may be large

@@ -1,0 +1,75 @@
+"""What can be known to be wrong before a run begins, each in one sentence."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from pathlib import Path
+
+from .. import pictures
+from ..settings import DISTRIBUTION
+from .job import Job
+
+
+def check_arguments(job: Job) -> None:
+    """Raise ValueError for arguments that cannot be right, whatever the files hold."""
+    s = job.settings
+    s.check_styles(len(job.styles))
+    pictures.check_extension(job.output)
+    if s.checkpoint_output:
+        pictures.check_extension(s.checkpoint_path(1))
+    if s.resume and not s.checkpoint_output:
+        raise ValueError(
+            "--resume goes with --checkpoint-output and --checkpoint-iterations, as in the "
+            "run that was interrupted"
+        )
+    if s.progress_plot and importlib.util.find_spec("matplotlib") is None:
+        raise ValueError(f"--progress-plot needs matplotlib: pip install '{DISTRIBUTION}[plot]'")
+    used = {path.resolve(): f"the input {path}" for path in job.inputs}
+    for path in job.outputs:
+        if (place := path.resolve()) in used:
+            raise ValueError(f"{path} would be written over {used[place]}")
+        used[place] = "another output of this run"
+
+
+def check_files(job: Job) -> None:
+    """Raise OSError or ValueError for inputs or outputs that the disk has no place for."""
+    s = job.settings
+    for path in job.inputs:
+        pictures.size(path)
+    for folder in dict.fromkeys(path.parent for path in job.outputs):
+        _check_folder(folder)
+    for path in job.outputs:
+        if path.is_dir():
+            raise OSError(f"{path} is a folder: name a picture in it")
+        if path.exists() and not s.overwrite and not (s.resume and job.state.exists()):
+            raise OSError(f"{path} exists: name another, or add --overwrite")
+
+
+def check_format(output: Path, width: int, height: int) -> None:
+    """Raise ValueError if the output's format does not allow for its size."""
+    most = pictures.FORMATS[pictures.check_extension(output)]
+    if max(width, height) > most:
+        raise ValueError(
+            f"the output would be {width}x{height} pixels; {output.suffix} holds {most} "
+            "at most: use .png or .tif"
+        )
+
+
+def sizes(job: Job) -> list[tuple[int, int]]:
+    """Width and height of the content and of each style as they are worked on.
+
+    Raises ValueError if the output's format does not allow for its size.
+    """
+    found = job.settings.sizes([pictures.size(path) for path in (job.content, *job.styles)])
+    check_format(job.output, *found[0])
+    return found
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise OSError(f"the folder {folder} does not exist: make it first")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"nothing can be written in {folder}: {error.strerror}") from error

@@ -1,0 +1,52 @@
+"""What a command line asks for, by the paths of the pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..settings import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the program: the pictures, and how."""
+
+    content: Path
+    styles: list[Path]
+    output: Path
+    settings: Settings
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Every picture that the run reads."""
+        initial = [Path(self.settings.initial)] if self.settings.initial else []
+        return [self.content, *self.styles, *initial]
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Every file that the run writes and leaves."""
+        s = self.settings
+        every = s.checkpoint_iterations
+        steps = range(every, s.iterations + 1, every) if every else ()
+        return [
+            self.output,
+            *([self.table] if s.progress_write else []),
+            *([self.plot] if s.progress_plot else []),
+            *(Path(s.checkpoint_path(i)) for i in steps),
+        ]
+
+    @property
+    def table(self) -> Path:
+        """Where the table of the losses goes, if it is asked for."""
+        return self.output.with_name("progress.txt")
+
+    @property
+    def plot(self) -> Path:
+        """Where their plot goes, if it is asked for."""
+        return self.output.with_name("progress.png")
+
+    @property
+    def state(self) -> Path:
+        """Where the state of the run is kept, if checkpoints are on."""
+        return self.output.with_name(self.output.name + ".state")

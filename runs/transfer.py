@@ -1,0 +1,136 @@
+"""What the command line does, from arrays to arrays: sizes, networks, device and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .. import backend, networks, pictures, vgg
+from ..objective import check_sizes
+from ..settings import Settings
+from ..stylize import Diverged, Progress, State, stylize
+from ..tiles import fitted
+from ..vgg import Parameters
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a run."""
+
+    path: Path
+    network: Parameters
+    warm: Parameters | None  # the one that begins, where it helps
+
+
+def load_networks(settings: Settings) -> Networks:
+    """The networks that the settings name; a published one is fetched if it is not there.
+
+    Raises OSError or ValueError, in one sentence, where there is none or it cannot be read.
+    """
+    path = networks.find(settings.network, settings.quiet)
+    network = vgg.load(path, settings.cache)
+    warm = None
+    if settings.warm_start:
+        warm = vgg.load(networks.find(settings.warm_start, settings.quiet), settings.cache)
+        known = {layer.name for layer in warm.layers}
+        if warm.sha256 == network.sha256 or not known.issuperset(settings.layers()):
+            warm = None
+    return Networks(path, network, warm)
+
+
+def transfer_style(
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    settings: Settings | None = None,
+    *,
+    initial: np.ndarray | None = None,
+    network: Networks | Parameters | None = None,
+    state: State | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Progress]:
+    """Paint a picture as the command line does, every setting that concerns a picture included.
+
+    Args:
+        content: (H, W, 3) RGB in 0..255, of any dtype; resized to `settings.width`.
+        styles: likewise, one or more, of any size; resized by `settings.style_scales`.
+        settings: the defaults if not given; `preset("fast")` is one place to begin.
+        initial: a picture to start from, of any size; `settings.initial` if not given.
+        network: from `load_networks` or `load_network`; the one that the settings name if not
+            given.
+        state: of an interrupted run with the same inputs, to go on with.
+        stop: asked about once a second; once true, the run ends early.
+
+    Yields:
+        `Progress` at every print, every checkpoint and at the end.
+
+    Raises:
+        ValueError: for inputs that cannot be, in one sentence.
+        OSError: for a network or a picture that the settings name and that cannot be had.
+        Diverged: a loss became NaN or infinite.
+    """
+    settings = settings or Settings()
+    if initial is None and settings.initial:
+        initial = pictures.read(settings.initial)
+    with backend.device(settings.device):
+        if network is None:
+            network = load_networks(settings)
+        elif not isinstance(network, Networks):
+            network = Networks(None, network, None)
+    shapes = settings.sizes([picture.shape[1::-1] for picture in (content, *styles)])
+    settings = resolved(settings, shapes, network)
+    return painted(content, styles, settings, shapes, network, initial, state, stop)
+
+
+def resolved(settings: Settings, shapes: Sequence[tuple[int, int]], used: Networks) -> Settings:
+    """The settings with what `auto` stands for on this machine: the precision, the tile.
+
+    Args:
+        settings: as they were asked for.
+        shapes: width and height of the content and of each style, as they are worked on.
+        used: the networks.
+
+    Raises ValueError for a picture that is too small for the network or too large for the memory.
+    """
+    check_sizes(shapes, settings, used.network)
+    with backend.device(settings.device):
+        settings = replace(settings, precision=backend.precision(settings.precision))
+    return fitted(shapes, settings, used.network)
+
+
+def painted(content, styles, settings, shapes, used, initial, state, stop) -> Iterator[Progress]:
+    """As `transfer_style`, with settings from `resolved` and the shapes that they were for."""
+    content, *styles = (
+        pictures.resize(np.asarray(picture, np.float32), *shape)
+        for picture, shape in zip((content, *styles), shapes)
+    )
+    if initial is not None:
+        initial = pictures.resize(initial, *shapes[0])
+    with backend.device(settings.device):
+        steps = stylize(content, styles, settings, used.network, initial, state, stop, used.warm)
+    steps = _on_device(steps, settings.device)
+    return _recoloured(steps, content) if settings.preserve_colors else steps
+
+
+def _on_device(steps: Iterator[Progress], device: str | None) -> Iterator[Progress]:
+    """The steps, each taken in the scope of the device, which the caller's own work is not in."""
+    while True:
+        with backend.device(device):
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
+        del step
+
+
+def _recoloured(steps: Iterator[Progress], content: np.ndarray) -> Iterator[Progress]:
+    """The steps with the colours of the content."""
+    try:
+        for step in steps:
+            yield replace(step, image=pictures.preserve_colors(step.image, content))
+    except Diverged as error:
+        if error.image is not None:
+            error.image = pictures.preserve_colors(error.image, content)
+        raise

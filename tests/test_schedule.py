@@ -1,0 +1,38 @@
+"""The schedule by itself: no picture, no network but its strides."""
+
+import dataclasses
+
+from conftest import MEAN
+from neural_style_keras.minimise.schedule import schedule
+from neural_style_keras.settings import Settings
+from neural_style_keras.vgg import Layer, Parameters
+
+POOLS = tuple(Layer(f"relu{i + 1}_1", "pool", stride=(2, 2)) for i in range(4))
+LAYERS = (*POOLS, Layer("relu4_2", "relu"), Layer("relu5_1", "relu"))
+NETWORK = Parameters(MEAN, LAYERS, "")
+WARM = dataclasses.replace(NETWORK, sha256="other")
+SHAPES = [(640, 480), (500, 500)]
+
+
+def test_a_plain_run_is_one_stage():
+    [stage] = schedule(SHAPES, Settings(), NETWORK)
+    assert (stage.width, stage.height, stage.end) == (640, 480, 1000)
+    assert stage.network is NETWORK and not stage.is_warm
+    assert str(stage) == "640x480 to iteration 1000"
+
+
+def test_coarse_to_fine_and_warm():
+    s = Settings(scales="auto", iterations=100, lbfgs_memory=40, optimizer="lbfgs")
+    *coarse, warm, last = schedule(SHAPES, s, NETWORK, WARM)
+    assert [stage.width for stage in coarse] == [160, 320] and warm.width == last.width == 640
+    assert all(stage.network is WARM and stage.is_warm for stage in (*coarse, warm))
+    assert last.network is NETWORK and last.end == 100
+    assert (coarse[0].lbfgs_memory, warm.lbfgs_memory, last.lbfgs_memory) == (10, 10, 40)
+    share = (warm.end - coarse[-1].end) / (last.end - coarse[-1].end)
+    assert 0.4 < share <= 0.45
+    assert "with the warm start's network" in str(warm)
+
+
+def test_too_few_iterations_for_a_warm_start_are_the_networks_own():
+    [stage] = schedule(SHAPES, Settings(iterations=2), NETWORK, WARM)
+    assert stage.network is NETWORK

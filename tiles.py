@@ -1,0 +1,175 @@
+"""How a picture is cut into tiles, and how large a tile the memory at hand allows.
+
+Each tile is cut with a halo as wide as the receptive field, on the grid of the poolings, and owns
+its part of the picture alone: what the tiles own adds up to the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from . import backend
+from .settings import Settings
+from .vgg import Parameters
+
+# Peak memory over the size of the network's activations, and what is needed whatever the size,
+# measured on TensorFlow (benchmarks/README.md).
+MEMORY = {"float32": 2.5, "bfloat16": 3.0}
+MEMORY_BASE = 0.5e9
+BYTES = {"float32": 4, "bfloat16": 2}
+TILES = (2048, 1536, 1024, 768, 512, 256)  # what --tile auto chooses from
+LEAST_MEMORY = 5  # pairs of steps: what L-BFGS is left with, at least, where memory is short
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that a tile's computation depends on besides its pixels: one compilation each."""
+
+    height: int  # of the crop, in pixels
+    width: int
+    top: int  # of what the tile owns, in the crop
+    left: int
+    own_height: int
+    own_width: int
+    below: int  # 1 where a row below, or a column to the right, is in the picture
+    right: int
+
+    def own(self, features, stride: int):
+        """What the tile owns of activations that are `stride` pixels apart."""
+        if (self.own_height, self.own_width) == (self.height, self.width):
+            return features
+        y, x = self.top // stride, self.left // stride
+        return features[
+            :,
+            y : -(-(self.top + self.own_height) // stride),
+            x : -(-(self.left + self.own_width) // stride),
+        ]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a picture: where its crop begins, and its shape."""
+
+    y: int
+    x: int
+    shape: Shape
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column of the first pixel that the tile owns."""
+        return self.y + self.shape.top, self.x + self.shape.left
+
+    def crop(self, image):
+        """The tile's pixels and its halo, of (n, H, W, 3)."""
+        s = self.shape
+        return image[:, self.y : self.y + s.height, self.x : self.x + s.width]
+
+
+def grid(height: int, width: int, tile: int, halo: int) -> list[Tile]:
+    """Cut a picture into tiles that own it without overlap; `tile` 0 is the whole picture.
+
+    Args:
+        height, width: of the picture in pixels.
+        tile: the side of what a tile owns, a multiple of the deepest layer's stride.
+        halo: how far a tile looks beyond it, likewise.
+    """
+    if not tile:
+        tile = max(height, width)
+
+    def spans(length):
+        for start in range(0, length, tile):
+            end = min(start + tile, length)
+            first = max(0, start - halo)
+            yield start, end, first, min(length, end + halo)
+
+    return [
+        Tile(
+            y0,
+            x0,
+            Shape(
+                height=y1 - y0,
+                width=x1 - x0,
+                top=top - y0,
+                left=left - x0,
+                own_height=bottom - top,
+                own_width=right - left,
+                below=int(bottom < height),
+                right=int(right < width),
+            ),
+        )
+        for top, bottom, y0, y1 in spans(height)
+        for left, right, x0, x1 in spans(width)
+    ]
+
+
+def fitted(
+    sizes: Sequence[tuple[int, int]], settings: Settings, parameters: Parameters
+) -> Settings:
+    """The settings with the tile that the memory at hand allows; see `choose_tile`.
+
+    Where not even the smallest tile fits, L-BFGS gets a shorter memory of the curvature, each pair
+    of steps of which is two pictures in float64: it finds the same, in more steps.
+    """
+    while True:
+        try:
+            return replace(settings, tile=str(choose_tile(sizes, settings, parameters)))
+        except ValueError:
+            if settings.optimizer != "lbfgs" or settings.lbfgs_memory <= LEAST_MEMORY:
+                raise
+        fewer = max(LEAST_MEMORY, settings.lbfgs_memory // 2)
+        settings = replace(settings, lbfgs_memory=fewer)
+
+
+def choose_tile(
+    sizes: Sequence[tuple[int, int]], settings: Settings, parameters: Parameters
+) -> int:
+    """The tile that a run is computed with: what --tile says, or what the memory at hand allows.
+
+    Args:
+        sizes: width and height of the content, then of each style.
+        settings, parameters: as for `Objective`.
+
+    Returns:
+        The side of a tile in pixels; 0 for the whole picture at once.
+
+    Raises:
+        ValueError: if not even the smallest tile fits, with a width that would.
+    """
+    if settings.tile not in ("auto", "0"):
+        return int(settings.tile)
+    available = backend.available_memory(settings.device)
+    if available is None:
+        return 0
+    precision = backend.precision(settings.precision)
+    names = settings.layers()
+    per_pixel = MEMORY[precision] * BYTES[precision] * parameters.activations(names)
+    whole = max(w * h for w, h in sizes)
+    # The picture, its gradient and what the optimiser keeps; the content's activations.
+    numbers = 3 * (2 * settings.lbfgs_memory + 12) * 2 if settings.optimizer == "lbfgs" else 3 * 8
+    kept = 4 * numbers + sum(
+        BYTES[precision] * parameters.channels(n) / parameters.stride([n]) ** 2
+        for n in settings.content_weights()
+    )
+    width, height = sizes[0]
+    pictures = 12 * sum(w * h for w, h in sizes)
+
+    def needed(tile, scale=1.0):
+        at_once = (tile + 2 * parameters.reach(names)) ** 2 if tile else whole * scale
+        whatever = MEMORY_BASE + scale * (kept * width * height + pictures)
+        return whatever + per_pixel * min(at_once, whole * scale)
+
+    choices = (0, *TILES) if settings.tile == "auto" and parameters.sized(names) else (0,)
+    for tile in choices:
+        if needed(tile) <= available:
+            return tile
+    scale = 1.0
+    while scale > 1e-9 and needed(choices[-1], scale) > available:
+        scale *= 0.95
+    fits = int(width * math.sqrt(scale))
+    raise ValueError(
+        f"this needs about {needed(choices[-1]) / 1e9:.1f} GB of memory and "
+        f"{available / 1e9:.1f} GB are free: "
+        + (f"--width {fits} would fit" if scale > 1e-9 else "nothing would fit")
+    )

@@ -67,15 +67,14 @@ def gram_matrix(features, positions: int | None = None, weights=None):
     Returns:
         (n, N, N) float32, symmetric.
     """
-    _, height, width, channels = features.shape
-    flat = ops.reshape(_float32(features), (-1, height * width, channels))
-    other = flat
-    if weights is not None:
-        other = flat * ops.reshape(weights, (1, height * width, 1))
-    numbers = (positions or height * width) * channels
-    if features.shape[0] == 1:  # a plain product of matrices
-        return (ops.matmul(ops.transpose(flat[0]), other[0]) / numbers)[np.newaxis]
-    return ops.matmul(ops.transpose(flat, (0, 2, 1)), other) / numbers
+    pictures, height, width, channels = features.shape
+    # Of one picture, a plain product of matrices.
+    shape, axes = ((), (1, 0)) if pictures == 1 else ((-1,), (0, 2, 1))
+    flat = ops.reshape(_float32(features), (*shape, height * width, channels))
+    other = flat if weights is None else flat * ops.reshape(weights, (height * width, 1))
+    gram = ops.matmul(ops.transpose(flat, axes), other)
+    gram = gram / ((positions or height * width) * channels)
+    return ops.reshape(gram, (-1, channels, channels))
 
 
 def style_loss(gram, target, kind: str = "mean"):

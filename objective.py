@@ -186,10 +186,10 @@ class Objective:
     def _losses(self, sums):
         """The loss of each term, summed over the batch, and their sum: a float32 vector."""
         values = [
-            ops.sum(one if target is None else term.loss(one, target))
+            one if target is None else term.loss(one, target)
             for term, one, target in zip(self.terms, sums, self.targets)
         ]
-        return ops.stack([*values, sum(values)])
+        return ops.stack([ops.sum(x) for x in (*values, sum(values))])
 
     def _sums_of(self, term, style):
         """What a term adds up of a style's picture."""

@@ -15,7 +15,6 @@ import numpy as np
 
 from . import pictures
 from .minimise.adam import Adam
-from .minimise.lbfgs import LBFGS
 from .minimise.rescaling import enlarged, rescaled
 from .minimise.schedule import Stage, schedule
 from .objective import Losses, Objective
@@ -231,6 +230,8 @@ def _begin(
     image = _shifted(image, mean_pixel, stage.network.mean_pixel)
     if settings.optimizer == "adam":
         return Adam(objective, image, settings, state)
+    from .minimise.lbfgs import LBFGS  # and with it scipy, which Adam does without
+
     settings = replace(settings, lbfgs_memory=stage.lbfgs_memory)
     return LBFGS(objective, image, settings, stage.network.mean_pixel)
 

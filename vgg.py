@@ -9,15 +9,14 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
-import scipy.io
 
 from . import files
 
 # What VGG was trained with; MatConvNet's files have it in them, Keras's do not.
 KERAS_MEAN_PIXEL = np.array([123.68, 116.779, 103.939], np.float32)
+HDF5 = b"\x89HDF\r\n\x1a\n"  # what such a file begins with
 
 
 @dataclass(frozen=True)
@@ -134,10 +133,11 @@ def parse(path) -> Parameters:
     Raises OSError if the file cannot be read and ValueError if it is no such network.
     """
     path = Path(path)
-    with open(path, "rb"):  # a missing file is an OSError, not an unreadable network
-        pass
-    if h5py.is_hdf5(path):
-        return _parse_keras(path)
+    with open(path, "rb") as file:  # a missing file is an OSError, not an unreadable network
+        if file.read(len(HDF5)) == HDF5:
+            return _parse_keras(path)
+    import scipy.io  # only where there is no parsed copy
+
     try:
         mat = scipy.io.loadmat(path, variable_names=["layers", "meta", "normalization"])
     except MemoryError:
@@ -166,6 +166,8 @@ def parse(path) -> Parameters:
 
 def _parse_keras(path: Path) -> Parameters:
     """VGG-16 or VGG-19 as keras.applications fetches them: the same parameters, for BGR."""
+    import h5py  # only for such a file
+
     layers, poolings = [], 0
     try:
         with h5py.File(path) as file:

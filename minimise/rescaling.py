@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.ndimage
 from keras import ops
 
 SHARPEN = 0.7  # how much of the fine detail is added again where a picture is enlarged
@@ -16,6 +15,8 @@ def enlarged(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     fine has to be painted anew. (1, h, w, 3) -> (1, *size, 3)."""
     if image.shape[1:3] == tuple(size):
         return image
+    import scipy.ndimage  # a fifth of a second, for runs from coarse to fine alone
+
     spread = 0.6 * size[0] / image.shape[1]
     image = rescaled(image, size)
     blurred = scipy.ndimage.gaussian_filter(image, (0, spread, spread, 0))

@@ -30,6 +30,18 @@ def silenced(debug: bool = False):
 
 
 @contextlib.contextmanager
+def hidden(*modules: str):
+    """Let optional modules that are not loaded yet look as if they were not installed."""
+    absent = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+@contextlib.contextmanager
 def deferred_interrupt():
     """Gives a list that the first Ctrl-C fills, so that the run can end in good order: an exception
     raised wherever the backend happens to be may be lost in it. The second Ctrl-C is impatient."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 
 from .. import pictures
 from ..settings import PROGRAM
 from . import checks
-from .console import INTERRUPTED, deferred_interrupt, silenced
+from .console import INTERRUPTED, deferred_interrupt, hidden, silenced
 from .job import Job
 
 
@@ -22,7 +23,9 @@ def run(job: Job) -> int:
         checks.check_files(job)
     checks.sizes(job)
     with deferred_interrupt() as interrupts:
-        with silenced(s.debug):
+        # Keras would load matplotlib, and TensorFlow JAX, if they are there: a second for nothing.
+        unused = {"matplotlib", "jax"} - {os.environ.get("KERAS_BACKEND")}
+        with silenced(s.debug), hidden(*unused):
             from .. import backend
         from .description import metadata
         from .transfer import load_networks

@@ -13,6 +13,7 @@ def settings(**chosen):
     return Settings(**chosen)
 
 
+@pytest.mark.every_backend
 def test_the_objective_is_its_formula(network):
     """Each term by hand, in numpy, from the activations."""
     s = settings(content_weight_blend=0.3, style_blend_weights=(3, 1), style_layer_weight_exp=0.5)
@@ -269,6 +270,7 @@ def test_a_network_that_cannot_be_tiled_is_not(tmp_path, monkeypatch):
         Objective(picture(64, 64), [STYLE], settings(), network, tile=32)
 
 
+@pytest.mark.every_backend
 def test_a_batch_is_its_pictures_one_by_one(network):
     """Each with a content and a style of its own."""
     contents, styles = (np.stack([picture(24, 32, seed=i + k) for i in range(3)]) for k in (0, 10))

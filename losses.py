@@ -3,7 +3,7 @@
 With F the activations of a layer as a matrix of M positions by N channels (Gatys, Ecker, Bethge,
 "A Neural Algorithm of Artistic Style", arXiv 1508.06576, section Methods). Each term is a sum over
 positions (content, total variation), or a scalar of statistics that are sums over positions (Gram
-matrices). So what it adds up over the tiles of a picture is what it adds up over the whole.
+matrices, means). So what it adds up over the tiles of a picture is what it adds up over the whole.
 
 Functions of one layer come first, then the terms, which are made of them. A new term is one more
 class with the members of `Term`, and a place in `terms`.
@@ -120,6 +120,107 @@ def total_variation(image, across=None, size=None, weights=None):
     return vertical / ((height - 1) * width * channels) + horizontal / (
         height * (width - 1) * channels
     )
+
+
+EPSILON = 1e-4  # added to the variances, lest a covariance be singular
+# Directions that hold less than this share of the style's variance are left out: they change the
+# gradient by 1e-4 at most, and a small picture's style has few others.
+NEGLIGIBLE = 1e-8
+# How large an eigenvalue float32's rounding makes of a zero, as a share of the second moments.
+ROUNDING = 1e-8
+TINY = 1e-30  # of which the reciprocal of the square root is a float32
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A style's mean, and its covariance Σ' = A Aᵀ in units of its total variance tr Σ'.
+
+    A's columns are the eigenvectors of Σ', the largest first, each as long as the root of its
+    eigenvalue. So the rounding errors of Aᵀ Σ A are as graded as its entries, and float32 gets the
+    small eigenvalues right that it would drown in noise if A were the symmetric root.
+    """
+
+    mean: Any  # (N,) float32
+    root: Any  # A, (N, R) float32
+    variances: Any  # the squared lengths of A's columns, (R,) float32
+    total: float  # tr Σ'
+
+
+def gaussian(mean: np.ndarray, moment: np.ndarray) -> Gaussian:
+    """What `wasserstein_loss` needs of a style, computed once and in float64.
+
+    Args:
+        mean: μ', (N,).
+        moment: the mean of F'ᵀF' over positions, (N, N), for Σ' = moment - μ' μ'ᵀ + ε I.
+    """
+    mean, moment = np.asarray(mean, np.float64), np.asarray(moment, np.float64)
+    covariance = moment - np.outer(mean, mean)
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    # A covariance has no negative eigenvalues but by rounding.
+    values, vectors = np.maximum(values[::-1], 0) + EPSILON, vectors[:, ::-1]
+    total = values.sum()
+    left_out = np.cumsum(values[::-1])[::-1] <= NEGLIGIBLE * total
+    variances = values[~left_out] / total
+    root = vectors[:, ~left_out] * np.sqrt(variances)
+    tensors = (ops.convert_to_tensor(x.astype(np.float32)) for x in (mean, root, variances))
+    return Gaussian(*tensors, float(total))
+
+
+def wasserstein_loss(mean, moment, target: Gaussian):
+    """How far the activations of a layer, as a Gaussian, are from the style's: W₂² / N, which is
+
+        mean((μ - μ')²) + tr(Σ + Σ' - 2 (Σ'^½ Σ Σ'^½)^½) / N
+
+    of two Gaussians (Dowson and Landau, 1982; Olkin and Pukelsheim, 1982). With Σ' = A Aᵀ, the
+    trace of the root is that of (Aᵀ Σ A)^½, and its gradient with respect to Σ is half of
+    T = A (Aᵀ Σ A)^-½ Aᵀ, the map that carries one Gaussian to the other. Both come from one
+    eigendecomposition of Aᵀ Σ A, which is never differentiated itself: its derivative is unstable
+    where eigenvalues meet, and the loss's is not.
+
+    Args:
+        mean: μ, (n, N) float32.
+        moment: the means of FᵀF over positions, (n, N, N) float32.
+        target: the style's.
+
+    Returns:
+        (n,) float32, never negative. It can be differentiated once.
+    """
+    channels = mean.shape[-1]
+    identity = ops.eye(channels, dtype="float32")
+    covariance = moment - mean[:, :, None] * mean[:, None, :] + EPSILON * identity
+    constants = (ops.stop_gradient(x) / target.total for x in (covariance, moment))
+    trace, carry = _root(*constants, target)
+    total = _trace(ops.stop_gradient(covariance)) + target.total
+    distance = ops.maximum(total - 2 * target.total * trace, 0)
+    # A linear function with the gradient I - T, of which only the gradient is wanted.
+    linear = ops.sum((identity - carry) * covariance, axis=(1, 2))
+    distance = distance + linear - ops.stop_gradient(linear)
+    return ops.mean(ops.square(mean - target.mean), axis=1) + distance / channels
+
+
+def _root(covariance, moment, target: Gaussian):
+    """tr (Aᵀ Σ A)^½ and T = A (Aᵀ Σ A)^-½ Aᵀ, all in units of the style's total variance.
+
+    Args:
+        covariance, moment: (n, N, N) float32.
+
+    Returns:
+        (n,) and (n, N, N) float32.
+    """
+    product = ops.matmul(ops.transpose(target.root), ops.matmul(covariance, target.root))
+    values, vectors = ops.eigh(product)
+    # Where the activations have no variance, what is there is rounding, of either sign, and its
+    # reciprocal root would be anything. An eigenvector's floor is what the rounding makes of it.
+    rounding = ROUNDING * _trace(moment)[:, None]
+    floor = rounding * ops.sum(target.variances[:, None] * ops.square(vectors), axis=1)
+    safe = ops.maximum(values, ops.maximum(floor, TINY))
+    half = ops.matmul(target.root, vectors) * (safe**-0.25)[:, None, :]
+    carry = ops.matmul(half, ops.transpose(half, (0, 2, 1)))
+    return ops.sum(values / ops.sqrt(safe), axis=1), carry
+
+
+def _trace(matrices):
+    return ops.sum(ops.diagonal(matrices, axis1=-2, axis2=-1), axis=-1)
 
 
 @dataclass(frozen=True)
@@ -255,6 +356,49 @@ class Gram:
 
 
 @dataclass(frozen=True)
+class Wasserstein:
+    """The means and covariances of each layer's activations as those of a Gaussian, by the
+    Wasserstein-2 distance; several styles are one Gaussian, of their averaged moments."""
+
+    weight: float
+    layers: Mapping[str, float]
+    scale: float  # of the activations
+    shares: Sequence[float]  # of each style
+    mask: np.ndarray | None = None
+
+    name = "style"
+
+    def take(self, view: View):
+        return _weights(self, view)
+
+    def sums(self, view: View, taken):
+        sums = {}
+        for layer in self.layers:
+            features, weights = view.features[layer], (taken or {}).get(layer)
+            positions, channels = view.positions(layer), features.shape[3]
+            weighted = _float32(features) if weights is None else _float32(features) * weights
+            mean = self.scale * ops.sum(weighted, axis=(1, 2)) / positions
+            gram = gram_matrix(features, positions, weights)
+            sums[layer] = mean, self.scale**2 * channels * gram
+        return sums
+
+    def target(self, styles):
+        def averaged(layer, moment):
+            values = [ops.convert_to_numpy(style[layer][moment]) for style in styles]
+            if any(len(value) > 1 for value in values):
+                raise ValueError("the Wasserstein loss takes one style for a whole batch")
+            return sum(share * value[0].astype("f8") for share, value in zip(self.shares, values))
+
+        return {layer: gaussian(averaged(layer, 0), averaged(layer, 1)) for layer in self.layers}
+
+    def loss(self, sums, target):
+        total = ops.zeros(())
+        for layer, weight in self.layers.items():
+            total = total + weight * wasserstein_loss(*sums[layer], target[layer])
+        return self.weight * total
+
+
+@dataclass(frozen=True)
 class TotalVariation:
     """The roughness of the picture itself."""
 
@@ -290,14 +434,12 @@ def terms(
         settings.content_loss,
         masks.get("content"),
     )
-    style = Gram(
-        settings.style_weight,
-        settings.style_weights(),
-        settings.style_loss,
-        scale,
-        settings.style_shares(styles),
-        masks.get("style"),
-    )
+    style = (settings.style_weight, settings.style_weights())
+    seen = (scale, settings.style_shares(styles), masks.get("style"))
+    if settings.style_loss == "wasserstein":
+        style = Wasserstein(*style, *seen)
+    else:
+        style = Gram(*style, settings.style_loss, *seen)
     return [content, style, TotalVariation(settings.tv_weight, masks.get("tv"))]
 
 

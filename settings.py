@@ -129,8 +129,9 @@ class Settings:
         "mean",
         LOOK,
         "the sum of squared differences of Gram matrices (over MN) of N channels, divided by N^2 "
-        "(mean) or by 4 (quarter-sum, the paper's)",
-        choices=("mean", "quarter-sum"),
+        "(mean) or by 4 (quarter-sum, the paper's); or the Wasserstein-2 distance of Gaussians "
+        "with the activations' means and covariances, over N (wasserstein)",
+        choices=("mean", "quarter-sum", "wasserstein"),
     )
     activation_scale: float = _option(
         1.0, LOOK, "factor on all activations before the losses", above=0, meta="FACTOR"

@@ -1,6 +1,8 @@
+import keras
 import numpy as np
 import pytest
-from neural_style_keras import losses
+import scipy.linalg
+from neural_style_keras import backend, losses
 
 
 def values(*shape, seed=0):
@@ -36,8 +38,114 @@ def test_total_variation_of_a_picture_known_by_heart():
 
 
 def test_losses_are_float32_whatever_the_network_is():
-    import keras
-
     f = keras.ops.cast(values(1, 4, 4, 3), "bfloat16")
     for value in (losses.gram_matrix(f), losses.content_loss(f, f)):
         assert keras.backend.standardize_dtype(value.dtype) == "float32"
+
+
+def moments(random, channels, positions, scale=1.0):
+    """Mean and second moment of correlated random activations, in float64."""
+    mixing = random.normal(size=(channels, channels)) * np.geomspace(1, 1e-2, channels)
+    points = scale * (random.normal(size=(positions, channels)) @ mixing.T + 3)
+    return points.mean(0), points.T @ points / positions
+
+
+def wasserstein_by_scipy(mean, moment, other_mean, other_moment):
+    """The formula in float64, with scipy's square root of a matrix."""
+    covariances = [
+        moment - np.outer(mean, mean) + 1e-4 * np.eye(len(mean))
+        for mean, moment in [(mean, moment), (other_mean, other_moment)]
+    ]
+    root = scipy.linalg.sqrtm(covariances[1]).real
+    cross = scipy.linalg.sqrtm(root @ covariances[0] @ root).real
+    distances = np.diag(covariances[0] + covariances[1] - 2 * cross)
+    return np.mean((mean - other_mean) ** 2) + distances.mean()
+
+
+def tensor(array):
+    return keras.ops.convert_to_tensor(np.asarray(array, "f4"))
+
+
+def as_batch(*arrays):
+    return [tensor(np.asarray(x)[np.newaxis]) for x in arrays]
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("positions", [500, 10])  # 10: fewer than the 24 channels, singular
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_wasserstein_is_its_formula(positions, scale):
+    random = np.random.default_rng(0)
+    now, style = (moments(random, 24, positions, scale) for _ in range(2))
+    got = losses.wasserstein_loss(*as_batch(*now), losses.gaussian(*style))
+    assert float(got[0]) == pytest.approx(wasserstein_by_scipy(*now, *style), rel=2e-3)
+
+
+@pytest.mark.every_backend
+def test_wasserstein_of_a_batch_and_of_the_same():
+    random = np.random.default_rng(1)
+    style, other = moments(random, 16, 300), moments(random, 16, 300)
+    batch = [tensor(np.stack([a, b])) for a, b in zip(style, other)]
+    both = losses.wasserstein_loss(*batch, losses.gaussian(*style))
+    same, distance = keras.ops.convert_to_numpy(both)
+    assert 0 <= same < 1e-3 * distance
+    assert distance == pytest.approx(wasserstein_by_scipy(*other, *style), rel=2e-3)
+
+
+def gradient(function, x):
+    """Of a scalar function of one tensor, on whatever backend."""
+
+    def run(x):
+        value = function(x)
+        return value, value
+
+    _, slope = backend.differentiated(run, keras.Sequential())(tensor(x))
+    return keras.ops.convert_to_numpy(slope).astype("f8")
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(("positions", "tolerance"), [(500, 2e-3), (10, 1e-2)])
+def test_the_gradient_of_wasserstein_is_that_of_finite_differences(positions, tolerance):
+    """With respect to the activations themselves, along random directions, in float64."""
+    random = np.random.default_rng(2)
+    style = moments(random, 24, positions)
+    features = random.normal(size=(positions, 24)) @ random.normal(size=(24, 24))
+
+    def moments_of(f):
+        return f.mean(0), f.T @ f / positions
+
+    def loss(f):
+        flat = keras.ops.reshape(f, (1, positions, 24))
+        mean = keras.ops.mean(flat, axis=1)
+        moment = keras.ops.matmul(keras.ops.transpose(flat, (0, 2, 1)), flat) / positions
+        return keras.ops.sum(losses.wasserstein_loss(mean, moment, losses.gaussian(*style)))
+
+    slope = gradient(loss, features)
+    assert np.isfinite(slope).all()
+    for _ in range(5):
+        direction = random.normal(size=features.shape)
+        ahead, behind = (
+            wasserstein_by_scipy(*moments_of(features + step * direction), *style)
+            for step in (1e-5, -1e-5)
+        )
+        wanted = (ahead - behind) / 2e-5
+        size = np.linalg.norm(slope) * np.linalg.norm(direction)
+        assert abs(np.sum(slope * direction) - wanted) < tolerance * size / np.sqrt(slope.size)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("what", ["zeros", "constant", "the style itself"])
+def test_wasserstein_is_finite_where_nothing_varies(what):
+    random = np.random.default_rng(3)
+    style = moments(random, 12, 200)
+    now = {
+        "zeros": (np.zeros(12), np.zeros((12, 12))),
+        "constant": (np.full(12, 7.0), np.full((12, 12), 49.0)),
+        "the style itself": style,
+    }[what]
+
+    def loss(moment):
+        mean = tensor(now[0][np.newaxis])
+        return losses.wasserstein_loss(mean, moment, losses.gaussian(*style))[0]
+
+    assert np.isfinite(float(loss(tensor(now[1][np.newaxis]))))
+    assert np.isfinite(gradient(loss, now[1][np.newaxis])).all()

@@ -342,3 +342,31 @@ def test_masked_statistics_are_those_of_the_region(network):
     part, style = features["image"][:, :16].reshape(-1, 4), features["style"].reshape(-1, 4)
     difference = part.T @ part / part.size - style.T @ style / style.size
     assert got == pytest.approx(500 * np.mean(difference**2), rel=1e-4)
+
+
+@pytest.mark.every_backend
+def test_the_wasserstein_objective_is_its_formula_and_tiles(network):
+    """Styles are blended in their moments; tiled, it is the same."""
+    from test_losses import wasserstein_by_scipy
+
+    s = settings(style_loss="wasserstein", style_blend_weights=(1, 3))
+    content, styles = picture(129, 97), [picture(90, 120, seed=1), picture(64, 50, seed=2)]
+    shown = picture(129, 97, seed=3)
+    image = vgg.preprocess(shown, network.mean_pixel)
+    model = vgg.build(network, list(s.style_weights()))
+
+    def moments(pixels):
+        given = model(vgg.preprocess(pixels, network.mean_pixel))
+        flats = {k: flat(np.asarray(v, np.float64)[0]) for k, v in given.items()}
+        return {k: (f.mean(0), f.T @ f / len(f)) for k, f in flats.items()}
+
+    now, one, other = map(moments, (shown, *styles))
+    wanted = 0
+    for layer, weight in s.style_weights().items():
+        blend = [0.25 * a + 0.75 * b for a, b in zip(one[layer], other[layer])]
+        wanted += 500 * weight * wasserstein_by_scipy(*now[layer], *blend)
+    whole_losses, whole = Objective(content, styles, s, network).gradient(image)
+    assert whole_losses.style == pytest.approx(wanted, rel=1e-3)
+    tiled_losses, tiled = Objective(content, styles, s, network, tile=48).gradient(image)
+    assert tiled_losses.style == pytest.approx(whole_losses.style, rel=1e-3)
+    assert np.abs(tiled - whole).max() < 2e-3 * np.abs(whole).max()

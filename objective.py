@@ -2,9 +2,10 @@
 
 Each term adds something up over positions: a loss, or statistics of which the loss is a function
 (see `losses.Term`). So a first pass over the tiles gives the sums s; then the total loss L(s) and
-D = dL/ds are known, and a second pass back-propagates Σ D·s(tile) through each tile. Each tile sees
-a halo as wide as the receptive field, and only what it owns is counted: the sum of the tiles'
-gradients is the gradient, to rounding. Nothing here is an approximation.
+D = dL/ds are known, and a second pass back-propagates Σ D·s(tile) through each tile (D is 1 where s
+is a loss itself). Each tile sees a halo as wide as the receptive field, and only what it owns is
+counted: the sum of the tiles' gradients is the gradient, to rounding. Nothing here is an
+approximation.
 """
 
 from __future__ import annotations
@@ -149,8 +150,10 @@ class Objective:
 
             def of_tile(crop, taken, slopes, shape=tile.shape):
                 sums = self._sums(crop, taken, shape)
-                products = tree.map_structure(lambda d, s: ops.sum(d * s), slopes, sums)
-                value = sum(tree.flatten(products))
+                value = sum(
+                    ops.sum(one) if target is None else _product(slope, one)
+                    for one, slope, target in zip(sums, slopes, self.targets)
+                )
                 return value, value
 
             run = self._once(
@@ -232,6 +235,12 @@ class Objective:
 
 def _constant(x):
     return ops.stop_gradient(ops.convert_to_tensor(x))
+
+
+def _product(one, other):
+    """The inner product of two nested structures of tensors."""
+    products = tree.map_structure(lambda a, b: ops.sum(a * b), one, other)
+    return sum(tree.flatten(products))
 
 
 def _added(one, other):

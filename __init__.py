@@ -13,8 +13,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from .settings import VERSION as __version__
-from .settings import Settings, preset
+# By its full name, since pytest imports this file as a part of the tests.
+from neural_style_keras.settings import VERSION as __version__
+from neural_style_keras.settings import Settings, preset
 
 if TYPE_CHECKING:
     from .networks import load as load_network

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
+import signal
 import sys
 import typing
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 try:  # by its full name, since this file is run as a script as well
     from neural_style_keras.commands import COMMANDS
     from neural_style_keras.commands.parser import Parser
-    from neural_style_keras.runs.console import INTERRUPTED, sentence
+    from neural_style_keras.runs.console import sentence
     from neural_style_keras.runs.job import Job
     from neural_style_keras.settings import PRESETS, PROGRAM, VERSION, Settings, flag, preset
 except ModuleNotFoundError as error:
@@ -115,9 +116,10 @@ def main(argv: list[str] | None = None) -> int:
             command = importlib.import_module(f"neural_style_keras.commands.{argv[0]}")
             return command.main(argv[1:])
         return paint(argv)
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted; nothing was written", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        said = str(error) or "interrupted; nothing was written"
+        print(f"{PROGRAM}: {said}", file=sys.stderr)
+        return 128 + signal.SIGINT
     except Exception as error:
         if debug:
             raise

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -54,6 +54,7 @@ class Objective:
         parameters: vgg.Parameters,
         tile: int = 0,
         masks: Mapping[str, np.ndarray] | None = None,
+        on_tile: Callable[[float], None] = lambda share: None,
     ):
         """Build the network down to the deepest layer in use and take its targets.
 
@@ -64,6 +65,7 @@ class Objective:
             parameters: the network, from `vgg.load`.
             tile: the side of the tiles in pixels, rounded up to the poolings' grid; 0 for none.
             masks: name of a term -> (H, W), the weight of each position of the content in it.
+            on_tile: called after each tile of a gradient with the share of it that is done.
 
         Raises:
             ValueError: for a picture too small for the deepest layer, a layer that the network
@@ -86,7 +88,7 @@ class Objective:
         halo = -(-parameters.reach(names) // stride) * stride if tile else 0
         self._cut = functools.partial(grid, tile=tile, halo=halo)
         self._mean_pixel = parameters.mean_pixel
-        self._compiled = {}
+        self._compiled, self._on_tile = {}, on_tile
 
         self.size = content.shape[-3:-1]
         self.tiles = self._cut(*self.size)
@@ -146,7 +148,7 @@ class Objective:
         run = self._once("sums", lambda: backend.differentiated(of_sums, self.network))
         values, slopes = run(self._gather(image))
         gradient = np.zeros(image.shape, np.float32)
-        for tile, taken in zip(self.tiles, self.taken):
+        for i, (tile, taken) in enumerate(zip(self.tiles, self.taken), start=1):
 
             def of_tile(crop, taken, slopes, shape=tile.shape):
                 sums = self._sums(crop, taken, shape)
@@ -163,12 +165,14 @@ class Objective:
             _, part = run(ops.convert_to_tensor(tile.crop(image)), taken, slopes)
             view = tile.crop(gradient)
             view += ops.convert_to_numpy(part)
+            # The second pass goes through the tiles forward and back, the first only forward.
+            self._on_tile((1 + 2 * i / len(self.tiles)) / 3)
         return self._named(values), gradient
 
     def _gather(self, image):
         """The first pass over the tiles: what each term adds up, of all of them."""
         total = None
-        for tile, taken in zip(self.tiles, self.taken):
+        for i, (tile, taken) in enumerate(zip(self.tiles, self.taken), start=1):
 
             def of_tile(crop, taken, shape=tile.shape):
                 return self._sums(crop, taken, shape)
@@ -179,6 +183,7 @@ class Objective:
             sums = run(ops.convert_to_tensor(tile.crop(image)), taken)
             sums = tree.map_structure(lambda x: ops.convert_to_numpy(x).astype(np.float64), sums)
             total = sums if total is None else _added(total, sums)
+            self._on_tile(i / len(self.tiles) / 3)
         return tree.map_structure(lambda x: ops.convert_to_tensor(x.astype(np.float32)), total)
 
     def _sums(self, crop, taken, shape: Shape):

@@ -256,9 +256,16 @@ class Settings:
     progress_plot: bool = _option(
         False, WATCH, "plot the losses to progress.png beside the output", cosmetic=True
     )
-    resume: bool = _option(
-        False, WATCH, "go on where an interrupted run with checkpoints stopped", cosmetic=True
+    # 0 is at every report
+    state_minutes: float = _option(
+        2.0,
+        WATCH,
+        "minutes after which the state that --resume needs is kept anew, beside the output",
+        least=0,
+        meta="MINUTES",
+        cosmetic=True,
     )
+    resume: bool = _option(False, WATCH, "go on where an interrupted run stopped", cosmetic=True)
     overwrite: bool = _option(False, WATCH, "write over an output that exists", cosmetic=True)
 
     network: str = _option(
@@ -332,6 +339,10 @@ class Settings:
             kind, _, number = self.device.partition(":")
             if kind not in ("cpu", "gpu") or not (number.isdigit() or self.device == kind):
                 raise ValueError(f"--device is cpu, gpu or gpu:N, not {self.device}")
+
+    def recipe_is_slow(self) -> bool:
+        """Whether nothing was asked for that `--preset fast` is faster by."""
+        return self.optimizer == "adam" and self.scales == "off" and self.warm_start is None
 
     def check_styles(self, count: int) -> None:
         """Raise ValueError where what is given once per style is not given `count` times."""

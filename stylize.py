@@ -27,11 +27,11 @@ NOISE = 0.256  # standard deviation of the normal start, around the mean pixel
 
 @dataclass(frozen=True)
 class State:
-    """All that a run needs to go on; with Adam, as if it had never stopped."""
+    """All that a run needs to go on as if it had never stopped."""
 
     iteration: int
     image: np.ndarray  # (1, H, W, 3) float32 less the mean pixel
-    optimizer: list[np.ndarray]  # the minimiser's state; nothing for L-BFGS
+    optimizer: list[np.ndarray]  # the minimiser's state
     best_image: np.ndarray | None  # like image; None before the first checkpoint
     best_total: float
 
@@ -47,7 +47,7 @@ class Progress:
     is_print: bool
     is_checkpoint: bool
     is_last: bool
-    state: State | None  # at a checkpoint
+    state: State | None  # at a checkpoint, every so often, and where it was stopped
 
 
 class Diverged(ValueError):
@@ -70,13 +70,15 @@ def stylize(
     state: State | None = None,
     stop: Callable[[], bool] = lambda: False,
     warm: Parameters | None = None,
+    on_step: Callable[[float], None] = lambda iteration: None,
 ) -> Iterator[Progress]:
     """Optimise a picture until its content and its style are those asked for.
 
-    Yields at every print, every checkpoint and at the end; in between, nothing is computed but
-    the steps. The picture given is the best one by total loss, evaluated at every checkpoint
-    and at the end; before the first checkpoint, it is the present one. From coarse to fine, the
-    picture given is enlarged to the full size, and only the last stage has a best one.
+    Yields at every print, every checkpoint, every `settings.state_minutes` and at the end; in
+    between, nothing is computed but the steps. The picture given is the best one by total loss,
+    evaluated at every checkpoint and at the end; before the first checkpoint, it is the present
+    one. From coarse to fine, the picture given is enlarged to the full size, and only the last
+    stage has a best one.
 
     Args:
         content: (H, W, 3) RGB in 0..255; the result has its size.
@@ -84,10 +86,11 @@ def stylize(
         settings: everything that can be chosen.
         network: from `vgg.load`.
         initial: a picture of the content's shape to start from, in place of `--initial`.
-        state: of an interrupted run with the same inputs, to go on with. L-BFGS starts its
-            memory of the curvature anew.
+        state: of an interrupted run with the same inputs, to go on with.
         stop: asked about once a second; once true, the run ends early with a last evaluation.
         warm: a network to do the first part of the work with, with the same names of layers.
+        on_step: called about once a second, and after each tile, with the iterations that are
+            done, and in tiles the share of the present one.
 
     Raises:
         ValueError: for inputs that cannot be; see `Objective`.
@@ -98,9 +101,10 @@ def stylize(
         settings = replace(settings, tile=str(choose_tile(shapes, settings, network)))
     stages = schedule(shapes, settings, network, warm)
     begun = state.iteration if state else 0
+    is_continued = begun > 0 and begun not in [stage.end for stage in stages[:-1]]
     stages = [stage for stage in stages if stage.end > begun] or stages[-1:]
     mean_pixel = network.mean_pixel
-    record = _Record(mean_pixel, content.shape[:2])
+    record = _Record(mean_pixel, content.shape[:2], begun, on_step)
     if state is None:
         size = stages[0].width, stages[0].height
         picture = initial if initial is None else pictures.resize(initial, *size)
@@ -112,92 +116,111 @@ def stylize(
     # Each is called once and then gone, and with the last one the content and the styles: a large
     # picture is not kept for nothing.
     begins = collections.deque(
-        functools.partial(_begin, stage, content, styles, settings, mean_pixel) for stage in stages
+        functools.partial(_begin, stage, content, styles, settings, record) for stage in stages
     )
-    begins[0] = functools.partial(begins[0], image, optimizer)
-    return _run(stages, begins, settings, begun, record, stop)
+    begins[0] = functools.partial(begins[0], image, optimizer, is_continued)
+    return _run(stages, begins, settings, record, stop)
 
 
 def _run(
     stages: Sequence[Stage],
     begins: collections.deque,
     settings: Settings,
-    iteration: int,
     record: _Record,
     stop: Callable[[], bool],
 ) -> Iterator[Progress]:
-    """Go through the stages and report; a report at `iteration` is not given again."""
+    """Go through the stages and report; what was reported before is not reported again."""
     every = settings.checkpoint_iterations
-    reported = iteration if 0 < iteration < settings.iterations else None
+    reported = record.iteration if 0 < record.iteration < settings.iterations else None
     minimiser = begins.popleft()()
     for stage in stages:
-        try:
-            while True:
-                is_done = iteration >= stage.end or minimiser.finished
-                is_last = (is_done and stage is stages[-1]) or stop()
-                is_print = is_last or iteration % settings.print_iterations == 0
-                is_checkpoint = bool(every) and iteration > 0 and iteration % every == 0
-                if is_last or ((is_print or is_checkpoint) and iteration != reported):
-                    reported = iteration
-                    keep_best = stage is stages[-1] and (is_checkpoint or is_last)
-                    yield record.report(
-                        iteration, stage, minimiser, keep_best, is_print, is_checkpoint, is_last
-                    )
-                if is_last:
-                    return
-                if is_done:
-                    break
-                until = min(n - iteration % n for n in (settings.print_iterations, every) if n)
-                steps = min(until, stage.end - iteration)
-                iteration += _advance(minimiser, steps, record, stop)
-        finally:
-            minimiser.close()
-        iteration = stage.end
+        is_finest = stage is stages[-1]
+        while True:
+            iteration = record.iteration
+            is_done = iteration >= stage.end or minimiser.finished
+            is_last = (is_done and is_finest) or stop()
+            is_print = is_last or iteration % settings.print_iterations == 0
+            is_checkpoint = bool(every) and iteration > 0 and iteration % every == 0
+            is_due = record.since_state >= 60 * settings.state_minutes
+            if is_last or ((is_print or is_checkpoint or is_due) and iteration != reported):
+                reported = iteration
+                yield record.report(
+                    stage, minimiser, is_finest, is_due, is_print, is_checkpoint, is_last
+                )
+            if is_last:
+                return
+            if is_done:
+                break
+            until = min(n - iteration % n for n in (settings.print_iterations, every) if n)
+            steps = min(until, stage.end - iteration)
+            record.advance(minimiser, steps, stop, 60 * settings.state_minutes)
+        record.iteration = stage.end
         minimiser = begins.popleft()(*_left_by(minimiser, stage, record.mean_pixel))
-
-
-def _advance(minimiser, steps: int, record: _Record, stop: Callable[[], bool]) -> int:
-    """Take steps until they are taken or the run is to stop; returns how many were taken."""
-    taken, batch = 0, 1
-    while taken < steps and not stop() and not minimiser.finished:
-        batch = min(batch, steps - taken)
-        before = record.seconds
-        with record.timed():
-            minimiser.advance(batch)
-        taken += batch
-        # Calls of a second: long enough that Python is not felt, short enough to stop when asked.
-        batch = max(1, int(batch / max(record.seconds - before, 1e-3)))
-    return taken
 
 
 class _Record:
     """What a run knows of its own course: the best iterate, the picture last shown, the time."""
 
-    def __init__(self, mean_pixel: np.ndarray, size: tuple[int, int]):
+    def __init__(
+        self,
+        mean_pixel: np.ndarray,
+        size: tuple[int, int],
+        iteration: int,
+        on_step: Callable[[float], None],
+    ):
         self.mean_pixel, self.size = mean_pixel, size
+        self.iteration, self.on_step = iteration, on_step
         self.best_image, self.best_total = None, math.inf
         self.shown = None
-        self.seconds = 0.0
+        self.seconds = self.since_state = 0.0
+
+    def advance(self, minimiser, steps: int, stop: Callable[[], bool], most: float) -> None:
+        """Take steps until they are taken, the run is to stop, or a state is due."""
+        until, batch = self.iteration + steps, 1
+        while self.iteration < until and not stop() and not minimiser.finished:
+            batch = min(batch, until - self.iteration)
+            before = self.seconds
+            with self.timed():
+                minimiser.advance(batch)
+            self.iteration += batch
+            self.on_step(self.iteration)
+            if self.since_state >= most > 0:
+                return
+            # Calls of a second: long enough that Python is not felt, short enough to stop.
+            batch = max(1, int(batch / max(self.seconds - before, 1e-3)))
 
     def report(
-        self, iteration, stage, minimiser, keep_best, is_print, is_checkpoint, is_last
+        self, stage, minimiser, is_finest, is_due, is_print, is_checkpoint, is_last
     ) -> Progress:
         """Evaluate the present iterate; Diverged where its loss is no number."""
         with self.timed():
-            losses, image = minimiser.best()
+            losses, image = minimiser.evaluate()
             image = _shifted(image, stage.network.mean_pixel, self.mean_pixel)
             if not math.isfinite(losses.total):
-                raise Diverged(iteration, losses.total, self.shown)
-            if keep_best and losses.total < self.best_total:
+                raise Diverged(self.iteration, losses.total, self.shown)
+            is_better = is_finest and losses.total < self.best_total
+            if is_checkpoint and is_better:
                 self.best_image, self.best_total = image, losses.total
+            state = None
+            is_done = self.iteration >= stage.end and is_finest
+            if is_checkpoint or is_due or (is_last and not is_done):
+                self.since_state = 0.0
+                # Without what was found at the last evaluation of a run that was stopped, which
+                # a run that was not stopped would not have made.
+                state = State(
+                    self.iteration, image, minimiser.state(), self.best_image, self.best_total
+                )
+            if is_last and is_better:
+                self.best_image = image
             best = image if self.best_image is None else self.best_image
             self.shown = unprocess(rescaled(best, self.size), self.mean_pixel)
-            state = None
-            if is_checkpoint:
-                state = State(iteration, image, minimiser.state(), self.best_image, self.best_total)
         return Progress(
-            iteration, losses, self.shown, self.seconds, is_print, is_checkpoint, is_last, state
+            *(self.iteration, losses, self.shown, self.seconds),
+            *(is_print, is_checkpoint, is_last, state),
         )
+
+    def on_tile(self, share: float) -> None:
+        self.on_step(self.iteration + share)
 
     @contextlib.contextmanager
     def timed(self):
@@ -205,7 +228,9 @@ class _Record:
         try:
             yield
         finally:
-            self.seconds += time.perf_counter() - began
+            took = time.perf_counter() - began
+            self.seconds += took
+            self.since_state += took
 
 
 def _begin(
@@ -213,11 +238,13 @@ def _begin(
     content: np.ndarray,
     styles: Sequence[np.ndarray],
     settings: Settings,
-    mean_pixel: np.ndarray,
+    record: _Record,
     image: np.ndarray,
     state: list[np.ndarray],
+    is_continued: bool = False,
 ):
-    """The minimiser of a stage, begun where the one before it, of any size, ended."""
+    """The minimiser of a stage, begun where the one before it, of any size, ended; or, if it
+    `is_continued`, where it was interrupted itself."""
     factor = stage.width / content.shape[1]
     objective = Objective(
         pictures.resize(content, stage.width, stage.height),
@@ -225,15 +252,17 @@ def _begin(
         settings,
         stage.network,
         int(settings.tile),
+        on_tile=record.on_tile,
     )
     image = enlarged(image, (stage.height, stage.width))
-    image = _shifted(image, mean_pixel, stage.network.mean_pixel)
+    image = _shifted(image, record.mean_pixel, stage.network.mean_pixel)
     if settings.optimizer == "adam":
         return Adam(objective, image, settings, state)
     from .minimise.lbfgs import LBFGS  # and with it scipy, which Adam does without
 
     settings = replace(settings, lbfgs_memory=stage.lbfgs_memory)
-    return LBFGS(objective, image, settings, stage.network.mean_pixel)
+    state = state if is_continued else []  # the curvature is another one at another size
+    return LBFGS(objective, image, settings, stage.network.mean_pixel, state)
 
 
 def initial_image(
@@ -264,7 +293,7 @@ def initial_image(
 
 def _left_by(minimiser, stage: Stage, mean_pixel: np.ndarray):
     """Image and state with which a stage has ended."""
-    _, image = minimiser.best()
+    _, image = minimiser.evaluate()
     return _shifted(image, stage.network.mean_pixel, mean_pixel), minimiser.state()
 
 

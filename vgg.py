@@ -60,6 +60,16 @@ class Parameters:
                 numbers += pixels * layer.kernel.shape[3]
         return numbers
 
+    def multiplications(self, names) -> float:
+        """How many multiplications per pixel the convolutions take, down to the deepest of
+        `names`."""
+        total, pixels = 0.0, 1.0
+        for layer in self.up_to(names):
+            pixels /= math.prod(layer.stride)
+            if layer.type == "conv":
+                total += pixels * layer.kernel.size
+        return total
+
     def channels(self, name: str) -> int:
         """How many channels a layer has."""
         return next(x for x in reversed(self.up_to([name])) if x.type == "conv").kernel.shape[3]

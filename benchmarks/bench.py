@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import statistics
@@ -74,11 +73,7 @@ def matrix_product_rate(precision: str) -> float:
 
 def flop_per_pixel(parameters, settings) -> float:
     """Of a gradient: the convolutions forward and back to the image, and the Gram matrices."""
-    total, pixels = 0.0, 1.0
-    for layer in parameters.up_to(settings.layers()):
-        pixels /= math.prod(layer.stride)
-        if layer.type == "conv":
-            total += 4 * pixels * layer.kernel.size
+    total = 4 * parameters.multiplications(settings.layers())
     for name in settings.style_weights():
         total += 6 * parameters.channels(name) ** 2 / parameters.stride([name]) ** 2
     return total

@@ -2,8 +2,7 @@
 
 A minimiser is made with an `Objective` and a start, and has
     `advance(n)`: take n steps, or as many as there are until it is `finished`;
-    `best()`: its best iterate, (1, H, W, 3) less the mean pixel, with its losses;
-    `state()`: a list of arrays with which another is made that goes on from here;
-    `finished`: whether no further step would lower the loss;
-    `close()`: let go of whatever it holds.
+    `evaluate()`: the losses of its best iterate, and the iterate, (1, H, W, 3) less the mean pixel;
+    `state()`: a list of arrays with which another one goes on, bit for bit, from here;
+    `finished`: whether no further step would lower the loss.
 """

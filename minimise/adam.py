@@ -46,13 +46,10 @@ class Adam:
             _, gradient = self.objective.gradient(self.variable.value)
             self._apply(ops.convert_to_tensor(gradient))
 
-    def best(self) -> tuple[Losses, np.ndarray]:
+    def evaluate(self) -> tuple[Losses, np.ndarray]:
         image = ops.convert_to_numpy(self.variable.value).copy()
         return self.objective.evaluate(image), image
 
     def state(self) -> list[np.ndarray]:
         """The learning rate, the steps taken and the two moments of the gradient."""
         return [ops.convert_to_numpy(v.value).copy() for v in self.optimizer.variables]
-
-    def close(self) -> None:
-        pass

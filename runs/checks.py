@@ -18,11 +18,6 @@ def check_arguments(job: Job) -> None:
     pictures.check_extension(job.output)
     if s.checkpoint_output:
         pictures.check_extension(s.checkpoint_path(1))
-    if s.resume and not s.checkpoint_output:
-        raise ValueError(
-            "--resume goes with --checkpoint-output and --checkpoint-iterations, as in the "
-            "run that was interrupted"
-        )
     if s.progress_plot and importlib.util.find_spec("matplotlib") is None:
         raise ValueError(f"--progress-plot needs matplotlib: pip install '{DISTRIBUTION}[plot]'")
     used = {path.resolve(): f"the input {path}" for path in job.inputs}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
-
-INTERRUPTED = 128 + signal.SIGINT  # the exit code
+import threading
 
 
 @contextlib.contextmanager
@@ -42,20 +42,38 @@ def hidden(*modules: str):
 
 
 @contextlib.contextmanager
-def deferred_interrupt():
-    """Gives a list that the first Ctrl-C fills, so that the run can end in good order: an exception
-    raised wherever the backend happens to be may be lost in it. The second Ctrl-C is impatient."""
-    interrupts = []
+def stop_signals():
+    """Gives a list that Ctrl-C and SIGTERM fill with their numbers, so that the run can end in good
+    order: an exception raised wherever the backend happens to be may be lost in it. The first is
+    acknowledged at once, the second raises KeyboardInterrupt."""
+    received = []
+    asking = [signal.SIGINT, signal.SIGTERM]
 
-    def note(*_):
-        interrupts.append(True)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def handle(number, _):
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGINT, note)
+    def acknowledge(reader):
+        # Python's own handler has to wait until a long computation returns to Python; the number
+        # of the signal arrives here at once.
+        while (byte := reader.recv(1)) and byte[0] not in asking:
+            pass
+        if byte:
+            print("\nstopping after this step; again to stop at once", file=sys.stderr, flush=True)
+
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    threading.Thread(target=acknowledge, args=[reader], daemon=True).start()
+    wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    previous = [signal.signal(number, handle) for number in asking]
     try:
-        yield interrupts
+        yield received
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in zip(asking, previous):
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        writer.close()  # which ends the thread
 
 
 def sentence(error: Exception) -> str:

@@ -48,5 +48,5 @@ class Job:
 
     @property
     def state(self) -> Path:
-        """Where the state of the run is kept, if checkpoints are on."""
+        """Where the state of the run is kept until it ends."""
         return self.output.with_name(self.output.name + ".state")

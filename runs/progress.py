@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tqdm
 
 from .. import files
-from ..objective import Losses
-from ..stylize import Progress
 
-Row = tuple[int, Losses]
+if TYPE_CHECKING:  # they import Keras, and the first words are to be there before
+    from ..minimise.schedule import Stage
+    from ..objective import Losses
+    from ..stylize import Progress
+
+    Row = tuple[int, Losses]
 
 
 class Reporter:
     """A progress bar on a terminal, plain lines elsewhere, nothing if quiet."""
 
-    def __init__(self, iterations: int, start: int = 0, quiet: bool = False):
-        self.iterations, self.start, self.quiet = iterations, start, quiet
+    def __init__(self, quiet: bool = False):
+        self.quiet = quiet
         self.bar = None
-        if not quiet and sys.stdout.isatty():
-            self.bar = tqdm.tqdm(
-                total=iterations,
-                initial=start,
-                file=sys.stdout,
-                unit="it",
-                dynamic_ncols=True,
-                smoothing=0.1,
-            )
+        self.work = None
 
     def say(self, text: str) -> None:
         """One line for the person, above the bar if there is one."""
@@ -37,21 +36,81 @@ class Reporter:
         elif not self.quiet:
             print(text, flush=True)
 
+    def begin(self, stages: Sequence[Stage], layers: Sequence[str], start: int = 0) -> None:
+        """Show where a run begins, at iteration `start` of the stages.
+
+        Args:
+            stages: the schedule, from which the time left is told.
+            layers: those that the losses need.
+        """
+        self.work, self.start = Work(stages, layers), start
+        self.iterations = stages[-1].end
+        if not self.quiet and sys.stdout.isatty():
+            columns = _columns()
+            self.bar = tqdm.tqdm(
+                total=self.iterations,
+                initial=start,
+                file=sys.stdout,
+                dynamic_ncols=columns > 0,
+                ncols=columns or 80,  # some terminals, as that of `script`, say that they have none
+                bar_format="{l_bar}{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
+            )
+
+    def step(self, iteration: float) -> None:
+        """Move the bar: so many iterations are done, in tiles with the share of the present one."""
+        if self.bar is not None:
+            self.bar.update(iteration - self.bar.n)
+
     def update(self, progress: Progress) -> None:
         """Show where the run is."""
+        done, i = progress.iteration - self.start, progress.iteration
+        left = f"{tqdm.tqdm.format_interval(self.seconds_left(progress))} left"
         if self.bar is not None:
-            self.bar.set_postfix_str(f"loss {progress.losses.total:.4g}", refresh=False)
-            self.bar.update(progress.iteration - self.bar.n)
+            loss = f"loss {progress.losses.total:.4g}"
+            self.bar.set_postfix_str(f"{loss}, {left}" if done > 0 else loss, refresh=False)
+            self.step(progress.iteration)
+            self.bar.refresh()
         elif progress.is_print:
-            done = progress.iteration - self.start
-            each = progress.seconds / done if done else 0.0
-            left = tqdm.tqdm.format_interval(each * (self.iterations - progress.iteration))
-            pace = f"; {each:.2f} s an iteration, {left} left" if done else ""
-            self.say(f"iteration {progress.iteration}/{self.iterations}: {progress.losses}{pace}")
+            pace = f"; {progress.seconds / done:.2f} s an iteration, {left}" if done > 0 else ""
+            self.say(f"iteration {i}/{self.iterations}: {progress.losses}{pace}")
+
+    def seconds_left(self, progress: Progress) -> float:
+        """As it seems after the iterations of this session; 0 before the first."""
+        done = self.work.between(self.start, progress.iteration)
+        return progress.seconds * self.work.left(progress.iteration) / done if done else 0.0
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+            self.bar = None
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:
+        return 0
+
+
+class Work:
+    """How much there is to compute in a run from coarse to fine, whatever the machine."""
+
+    def __init__(self, stages: Sequence[Stage], layers: Sequence[str]):
+        self.stages = [
+            (s.end, s.width * s.height * s.network.multiplications(layers) or 1.0) for s in stages
+        ]
+
+    def between(self, first: float, last: float) -> float:
+        """Of the iterations from one to another."""
+        total, begin = 0.0, 0
+        for end, each in self.stages:
+            total += each * max(0.0, min(end, last) - max(begin, first))
+            begin = end
+        return total
+
+    def left(self, iteration: float) -> float:
+        """Of the iterations after this one."""
+        return self.between(iteration, self.stages[-1][0])
 
 
 def write_table(path, rows: list[Row]) -> None:
@@ -66,6 +125,8 @@ def write_table(path, rows: list[Row]) -> None:
 
 def read_table(path) -> list[Row]:
     """Read a table back: empty if there is none, or it is not one."""
+    from ..objective import Losses
+
     try:
         (_, _, *names, _), *lines = (line.split() for line in Path(path).read_text().splitlines())
         return [
@@ -77,8 +138,9 @@ def read_table(path) -> list[Row]:
         return []
 
 
-def write_plot(path, rows: list[Row]) -> None:
-    """Plot the losses on a log axis. Needs matplotlib, the extra `plot`."""
+def write_plot(path, rows: list[Row], stages: Sequence[Stage] = ()) -> None:
+    """Plot the losses on a log axis, with a mark where the size or the network changes, as the
+    losses then do. Needs matplotlib, the extra `plot`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -91,6 +153,14 @@ def write_plot(path, rows: list[Row]) -> None:
         points = [(i, values[name]) for i, values in curves if values[name] > 0]
         if points:
             axes.plot(*zip(*points), label=name, linewidth=2.5 if name == "total" else 1.5)
+    for before, stage in itertools.pairwise(stages):
+        axes.axvline(before.end, color="grey", linestyle=":")
+        changes = [f"{stage.width}x{stage.height}"]
+        if before.is_warm and not stage.is_warm:
+            changes.append("own network")
+        at = axes.get_xaxis_transform()
+        label = " " + ", ".join(changes)
+        axes.text(before.end, 0.99, label, transform=at, rotation=90, va="top", fontsize=8)
     axes.grid(alpha=0.3, which="both")
     axes.legend()
     with files.replacing(path) as file:

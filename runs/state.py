@@ -10,8 +10,14 @@ from .. import files
 from ..stylize import State
 
 
-def save(path, state: State, about: dict) -> None:
-    """Write a state, whole or not at all, with a description of the run that it belongs to.
+def save(path, state: State, about: dict, chosen: dict) -> None:
+    """Write a state, whole or not at all.
+
+    Args:
+        path: where.
+        state: of the run.
+        about: what the run was asked for, to be compared when it goes on.
+        chosen: what was chosen for this machine, to be taken over when it goes on.
 
     Raises OSError if it cannot be written; an earlier state stays.
     """
@@ -22,6 +28,7 @@ def save(path, state: State, about: dict) -> None:
         np.savez(
             file,
             about=np.array(json.dumps(about)),
+            chosen=np.array(json.dumps(chosen)),
             iteration=state.iteration,
             image=state.image,
             best_total=state.best_total,
@@ -29,8 +36,8 @@ def save(path, state: State, about: dict) -> None:
         )
 
 
-def load(path, about: dict) -> State:
-    """Read a state back.
+def load(path, about: dict) -> tuple[State, dict]:
+    """Read back a state, and what was chosen for its machine.
 
     Raises:
         OSError: if there is none, or it is damaged.
@@ -38,7 +45,7 @@ def load(path, about: dict) -> State:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            saved = json.loads(str(file["about"]))
+            saved, chosen = (json.loads(str(file[name])) for name in ("about", "chosen"))
             count = sum(name.startswith("optimizer.") for name in file.files)
             state = State(
                 iteration=int(file["iteration"]),
@@ -56,7 +63,7 @@ def load(path, about: dict) -> State:
         raise ValueError(
             f"cannot resume: {difference}; run it as before, or delete {path} to start anew"
         )
-    return state
+    return state, chosen
 
 
 def _difference(saved, wanted, where="") -> str:

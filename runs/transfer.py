@@ -50,6 +50,7 @@ def transfer_style(
     network: Networks | Parameters | None = None,
     state: State | None = None,
     stop: Callable[[], bool] = lambda: False,
+    on_step: Callable[[float], None] = lambda iteration: None,
 ) -> Iterator[Progress]:
     """Paint a picture as the command line does, every setting that concerns a picture included.
 
@@ -62,6 +63,7 @@ def transfer_style(
             given.
         state: of an interrupted run with the same inputs, to go on with.
         stop: asked about once a second; once true, the run ends early.
+        on_step: called about once a second with the iterations that are done.
 
     Yields:
         `Progress` at every print, every checkpoint and at the end.
@@ -81,7 +83,7 @@ def transfer_style(
             network = Networks(None, network, None)
     shapes = settings.sizes([picture.shape[1::-1] for picture in (content, *styles)])
     settings = resolved(settings, shapes, network)
-    return painted(content, styles, settings, shapes, network, initial, state, stop)
+    return painted(content, styles, settings, shapes, network, initial, state, stop, on_step)
 
 
 def resolved(settings: Settings, shapes: Sequence[tuple[int, int]], used: Networks) -> Settings:
@@ -100,7 +102,9 @@ def resolved(settings: Settings, shapes: Sequence[tuple[int, int]], used: Networ
     return fitted(shapes, settings, used.network)
 
 
-def painted(content, styles, settings, shapes, used, initial, state, stop) -> Iterator[Progress]:
+def painted(
+    content, styles, settings, shapes, used, initial, state, stop, on_step
+) -> Iterator[Progress]:
     """As `transfer_style`, with settings from `resolved` and the shapes that they were for."""
     content, *styles = (
         pictures.resize(np.asarray(picture, np.float32), *shape)
@@ -109,7 +113,9 @@ def painted(content, styles, settings, shapes, used, initial, state, stop) -> It
     if initial is not None:
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
-        steps = stylize(content, styles, settings, used.network, initial, state, stop, used.warm)
+        steps = stylize(
+            content, styles, settings, used.network, initial, state, stop, used.warm, on_step
+        )
     steps = _on_device(steps, settings.device)
     return _recoloured(steps, content) if settings.preserve_colors else steps
 

@@ -1,5 +1,6 @@
 """The command line, end to end, on a small network."""
 
+import dataclasses
 import json
 import os
 import random
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import picture
-from neural_style_keras import neural_style
+from conftest import picture, small_layers, write_mat
+from neural_style_keras import backend, neural_style
 from neural_style_keras import pictures as images
+from neural_style_keras.runs import progress, state
 from PIL import Image
 from test_pictures import bomb
 
 PROGRAM = Path(__file__).parent.parent / "neural_style.py"
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "1"))
 
 
 @pytest.fixture
@@ -94,24 +96,35 @@ def test_sizes_are_those_of_the_reference(arguments, capsys):
     assert images.read("out.png").shape == (25, 31, 3)
 
 
-def test_start_colours_pooling_and_styles(arguments):
-    """Each choice changes the picture."""
-    seen = []
-    for more in (
-        [],
-        ["--pooling", "avg"],
-        ["--initial", "other.png"],
-        ["--initial-noiseblend", "0.5"],
-        ["--preserve-colors"],
-        ["--styles", "style.png", "other.png", "--style-blend-weights", "1", "3"],
-        ["--content-weight-blend", "0.2"],
-        ["--seed", "5"],
-        ["--precision", "bfloat16"],
-        ["--device", "cpu", "--learning-rate", "3", "--beta1", ".8", "--beta2", ".9", "--eps", "1"],
-    ):
-        assert main(*arguments, *more, "--overwrite") == 0
-        seen.append(Path("out.png").read_bytes())
-    assert len(set(seen)) == len(seen)
+@pytest.mark.parametrize(
+    ("flags", "setting"),
+    [
+        ("--pooling avg", {"pooling": "avg"}),
+        ("--initial other.png", {"initial": "other.png"}),
+        ("--initial-noiseblend 0.5", {"initial_noiseblend": 0.5}),
+        ("--preserve-colors", {"preserve_colors": True}),
+        ("--style-blend-weights 1 3", {"style_blend_weights": (1.0, 3.0)}),
+        ("--style-scales 1 .5", {"style_scales": (1.0, 0.5)}),
+        ("--content-weight-blend 0.2", {"content_weight_blend": 0.2}),
+        ("--content-layers conv3_1 relu4_2:.5", {"content_layers": ("conv3_1", "relu4_2:.5")}),
+        ("--seed 5", {"seed": 5}),
+        ("--precision bfloat16 --tile 64", {"precision": "bfloat16", "tile": "64"}),
+        ("--device cpu --beta1 .8 --eps 1", {"device": "cpu", "beta1": 0.8, "eps": 1.0}),
+        ("--no-cache", {"cache": False}),
+    ],
+)
+def test_each_kind_of_flag_is_its_setting(arguments, flags, setting):
+    """What a setting does to a picture is tested where it is done."""
+    job = neural_style.job_of(neural_style.build_parser().parse_args([*arguments, *flags.split()]))
+    plain = neural_style.job_of(neural_style.build_parser().parse_args(arguments)).settings
+    assert job.settings == dataclasses.replace(plain, **setting) != plain
+
+
+def test_an_initial_picture_is_where_it_starts(arguments):
+    more = ["--initial", "other.png", "--iterations", "1", "--learning-rate", "1e-6"]
+    assert main(*arguments, *more) == 0
+    initial = images.resize(images.read("other.png"), 48, 40)
+    assert np.abs(images.read("out.png") - initial).max() <= 1
 
 
 def test_preserved_colours(arguments):
@@ -161,7 +174,6 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--checkpoint-output", "c{}.png"], "go together"),
         (["--checkpoint-iterations", "3"], "go together"),
         (["--checkpoint-output", "c%d", "--checkpoint-iterations", "2"], "does not end as a"),
-        (["--resume"], "--resume goes with --checkpoint-output"),
         (["--output", "progress.png", "--progress-plot"], "written over another output"),
         (["--device", "tpu"], "--device is cpu, gpu or gpu:N"),
         (["--preset", "monet"], "--preset is one of neural-style, gatys"),
@@ -285,7 +297,7 @@ def test_a_run_of_its_own_leaves_the_standard_error_empty(arguments, tmp_path):
 
 LONG = [
     *("--iterations", "400", "--checkpoint-output", "c_%03d.png"),
-    *("--checkpoint-iterations", "20", "--progress-write"),
+    *("--checkpoint-iterations", "20", "--progress-write", "--state-minutes", "0"),
 ]
 
 
@@ -297,10 +309,80 @@ def wait_for(path, run, seconds=90):
         time.sleep(0.01)
 
 
+class Killed(BaseException):
+    """Ends a run wherever it is; nothing of the program catches it."""
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Run in this process and end it without a word right after the n-th state is written."""
+
+    def run(n, *arguments):
+        save, saved = state.save, []
+
+        def counting(*more):
+            save(*more)
+            saved.append(1)
+            if len(saved) == n:
+                raise Killed
+
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(state, "save", counting)
+            main(*arguments)
+
+    return run
+
+
+FILES = ("out.png", "c_08.png", "progress.txt")
+SHORT = [
+    *("--iterations", "8", "--checkpoint-output", "c_%02d.png", "--checkpoint-iterations", "4"),
+    *("--progress-write", "--state-minutes", "0"),
+]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--precision", "auto"],
+        ["--optimizer", "lbfgs"],
+        ["--preset", "fast", "--width", "140", "--warm-start", "other.mat"],
+        ["--tile", "32", "--width", "80"],
+    ],
+    ids=["adam", "lbfgs", "fast", "tiles"],
+)
+def test_a_run_that_was_cut_short_goes_on_to_the_very_same_bytes(
+    arguments, tmp_path, capsys, killed, more
+):
+    write_mat(tmp_path / "other.mat", layers=small_layers(seed=1))
+    command = [*arguments, *more, *SHORT]
+    assert main(*command) == 0
+    whole = {name: Path(name).read_bytes() for name in FILES}
+    for n in (1, 2, 4):
+        for name in (*FILES, "c_04.png"):
+            Path(name).unlink(missing_ok=True)
+        killed(n, *command)
+        assert Path("out.png.state").exists()
+        assert main(*command, "--resume") == 0
+        assert {name: Path(name).read_bytes() for name in FILES} == whole
+        capsys.readouterr()
+        assert main(*command, "--resume") == 0
+        assert "is complete: there is nothing to resume" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.state")) and not list(tmp_path.glob(".*"))
+
+
+def test_what_auto_chose_belongs_to_the_state(arguments, killed, monkeypatch):
+    """However busy the machine and its memory are when the run goes on."""
+    command = [*arguments, *SHORT, "--precision", "auto"]
+    killed(2, *command)
+    monkeypatch.setattr(backend, "precision", lambda wanted: "bfloat16")
+    monkeypatch.setattr(backend, "available_memory", lambda device: 0)
+    assert main(*command, "--resume") == 0
+    assert json.loads(images.comment("out.png"))["chosen"]["precision"] == "float32"
+
+
 def test_a_killed_run_goes_on_to_the_very_same_bytes(arguments, tmp_path, pictures):
     """kill -9 at a random moment, `KILLS` times, each time from the start again."""
-    run = start(*arguments, *LONG, cwd=tmp_path)
-    assert run.wait() == 0
+    assert main(*arguments, *LONG) == 0
     names = ("out.png", "c_400.png", "progress.txt")
     whole = {name: (tmp_path / name).read_bytes() for name in names}
     chance = random.Random(1)
@@ -314,52 +396,81 @@ def test_a_killed_run_goes_on_to_the_very_same_bytes(arguments, tmp_path, pictur
         time.sleep(chance.uniform(0, 1.0))
         run.kill()
         run.wait()
-        for _ in range(2):  # the second finds the run complete
-            run = start(*arguments, *LONG, "--resume", cwd=folder)
-            out, err = run.communicate()
-            assert run.returncode == 0, err
-        assert "is complete: there is nothing to resume" in out
+        os.chdir(folder)
+        assert main(*arguments, *LONG, "--resume") == 0
         assert {name: (folder / name).read_bytes() for name in names} == whole
         assert not list(folder.glob("*.state")) and not list(folder.glob(".*"))
 
 
-def test_a_run_that_never_reached_a_checkpoint_is_resumed_from_the_start(arguments, capsys):
+def test_a_run_that_never_kept_a_state_is_resumed_from_the_start(arguments, capsys):
     more = ["--checkpoint-output", "c%d.png", "--checkpoint-iterations", "2"]
     assert main(*arguments, *more, "--resume") == 0
     assert "from the start" in capsys.readouterr().out
 
 
-def test_ctrl_c_writes_the_best_picture_so_far_and_the_run_goes_on(arguments, tmp_path, capsys):
-    long = [*LONG, "--iterations", "1000000", "--progress-write"]
-    run = start(*arguments, *long, cwd=tmp_path)
-    wait_for(tmp_path / "out.png.state", run)
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
-    assert run.returncode == 130
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_the_best_picture_so_far_and_the_run_goes_on(
+    arguments, tmp_path, capsys, monkeypatch, number, optimizer
+):
+    """In this process: the signal comes at the sixth step. No checkpoints are needed."""
+    command = [*arguments, "--iterations", "12", "--optimizer", optimizer]
+    assert main(*command) == 0
+    whole = Path("out.png").read_bytes()
+    Path("out.png").unlink()
+    steps, step = [], progress.Reporter.step
+
+    def signalled(self, iteration):
+        steps.append(iteration)
+        if len(steps) == 6:
+            os.kill(os.getpid(), number)
+        step(self, iteration)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Reporter, "step", signalled)
+        capsys.readouterr()
+        assert main(*command) == 128 + number
+    err = capsys.readouterr().err
+    assert "stopping after this step; again to stop at once" in err
     assert "interrupted at iteration" in err and "is in out.png; --resume goes on" in err
     assert "Traceback" not in err
-    assert images.read(tmp_path / "out.png").shape == (40, 48, 3)
+    about = json.loads(images.comment("out.png"))
+    assert 0 < about["interrupted at iteration"] < 12
     before = everything(tmp_path)
-    capsys.readouterr()
     fails(
         *(capsys, tmp_path, 1, "cannot resume: settings tv_weight was 100.0"),
-        *(*arguments, *long, "--resume", "--tv-weight", "5"),
+        *(*command, "--resume", "--tv-weight", "5"),
     )
     content = tmp_path / "content.png"
     images.write(content, picture(40, 48, seed=77))
-    assert main(*arguments, *long, "--resume") == 1
+    assert main(*command, "--resume") == 1
     assert "cannot resume: content sha256 was" in capsys.readouterr().err
     content.write_bytes(before[str(content)])
     assert everything(tmp_path) == before
+    assert main(*command, "--resume") == 0
+    assert Path("out.png").read_bytes() == whole and not Path("out.png.state").exists()
 
 
-def test_ctrl_c_before_the_first_step(arguments, tmp_path):
-    run = start(*arguments, cwd=tmp_path)
-    time.sleep(0.5)
+def test_a_second_signal_stops_at_once_and_says_what_there_is(arguments, capsys, monkeypatch):
+    def twice(self, iteration):
+        if iteration == 4 and state_path.exists():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    state_path = Path("out.png.state")
+    monkeypatch.setattr(progress.Reporter, "step", twice)
+    assert main(*arguments, "--state-minutes", "0") == 130
+    assert "stopped; --resume goes on from out.png.state" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_it_starts(arguments, tmp_path):
+    """The first words are there before anything heavy is imported, and so is the handler."""
+    run = start(*arguments, "--iterations", "100000", cwd=tmp_path)
+    assert run.stdout.readline().startswith("content: content.png")
     run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
-    if run.returncode == 130:  # it may have been too early for Python itself, or too late
-        assert "interrupted" in err and "Traceback" not in err
+    _, err = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "interrupted" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
@@ -385,19 +496,3 @@ def test_tiles_and_layers_from_the_command_line(arguments, capsys):
     assert main(*arguments, *more, "--content-layers", "conv3_1") == 0
     assert "in tiles of 32 pixels" in capsys.readouterr().out
     assert images.read("out.png").shape == (100, 120, 3)
-
-
-def test_lbfgs_resumes_and_says_what_it_forgets(arguments, tmp_path):
-    long = [*LONG, "--optimizer", "lbfgs", "--iterations", "100000"]
-    run = start(*arguments, *long, cwd=tmp_path)
-    wait_for(tmp_path / "out.png.state", run)
-    run.kill()
-    run.wait()
-    run = start(*arguments, *long, "--resume", cwd=tmp_path)
-    line = ""
-    while "anew" not in line and run.poll() is None:
-        line = run.stdout.readline()
-    run.send_signal(signal.SIGINT)
-    _, err = run.communicate(timeout=60)
-    assert line == "L-BFGS starts its memory of the curvature anew\n"
-    assert run.returncode in (0, 130), err

@@ -1,11 +1,15 @@
 import io
+import os
 import sys
 
 import numpy as np
 import pytest
+from conftest import MEAN
+from neural_style_keras.minimise.schedule import Stage
 from neural_style_keras.objective import Losses
 from neural_style_keras.runs import progress
 from neural_style_keras.stylize import Progress
+from neural_style_keras.vgg import Layer, Parameters
 from PIL import Image
 
 
@@ -14,6 +18,12 @@ def losses(content, style, tv, total):
 
 
 ROWS = [(0, losses(0.0, 2e6, 30.5, 2000030.5)), (10, losses(1e5, 1.5, 3.25, 100004.75))]
+
+
+def stage(end, width=64, channels=8, **more):
+    """A stage of a network of one convolution."""
+    kernel = np.zeros((3, 3, 3, channels), "f4")
+    return Stage(width, 48, end, Parameters(MEAN, (Layer("conv1_1", "conv", kernel),), ""), **more)
 
 
 def seen(iteration, is_print=True):
@@ -46,7 +56,8 @@ def test_the_plot_is_a_picture_with_something_on_it(tmp_path):
 
 
 def test_lines_into_a_pipe(capsys):
-    reporter = progress.Reporter(100, start=40)
+    reporter = progress.Reporter()
+    reporter.begin([stage(100)], ["conv1_1"], start=40)
     for i in (40, 45, 50):
         reporter.update(seen(i, is_print=i != 45))
     reporter.close()
@@ -63,7 +74,8 @@ def test_a_bar_on_a_terminal(monkeypatch):
             return True
 
     monkeypatch.setattr(sys, "stdout", Terminal())
-    reporter = progress.Reporter(100)
+    reporter = progress.Reporter()
+    reporter.begin([stage(100)], ["conv1_1"])
     reporter.say("hello")
     reporter.update(seen(50))
     reporter.close()
@@ -72,7 +84,46 @@ def test_a_bar_on_a_terminal(monkeypatch):
 
 
 def test_quiet_is_quiet(capsys):
-    reporter = progress.Reporter(100, quiet=True)
+    reporter = progress.Reporter(quiet=True)
+    reporter.begin([stage(100)], ["conv1_1"])
     reporter.say("hello")
     reporter.update(seen(50))
     assert capsys.readouterr().out == ""
+
+
+def test_the_time_left_counts_sizes_and_networks():
+    """Ten iterations at a quarter of the size and half of the work per pixel, then ten more."""
+    work = progress.Work([stage(10, 16, 4), stage(20, 64, 8)], ["conv1_1"])
+    assert work.left(20) == 0
+    assert work.left(10) / work.between(0, 10) == pytest.approx(8)
+    assert work.between(5, 15) == pytest.approx((work.between(0, 10) + work.left(10)) / 2)
+
+
+def test_the_plot_marks_where_the_size_or_the_network_changes(tmp_path):
+    pytest.importorskip("matplotlib")
+    stages = [stage(3, 32, is_warm=True), stage(6, 64, is_warm=True), stage(10, 64)]
+    for path, marked in (("plain.png", []), ("marked.png", stages)):
+        progress.write_plot(tmp_path / path, ROWS, marked)
+    plain, marked = (np.asarray(Image.open(tmp_path / p), int) for p in ("plain.png", "marked.png"))
+    columns = np.flatnonzero(np.abs(plain - marked).sum(axis=(0, 2)) > 5000)
+    assert len(np.flatnonzero(np.diff(columns) > 50)) == 1  # two marks apart
+
+
+def test_a_terminal_without_columns_still_gets_a_bar(monkeypatch):
+    """As under `script`."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def fileno(self):
+            return 1
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    reporter = progress.Reporter()
+    reporter.begin([stage(100)], ["conv1_1"])
+    reporter.step(50.25)
+    reporter.update(seen(51))
+    reporter.close()
+    assert "51/100" in sys.stdout.getvalue() and "#" in sys.stdout.getvalue().replace("█", "#")

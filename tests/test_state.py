@@ -14,8 +14,9 @@ def state(best=True):
 @pytest.mark.parametrize("best", [True, False])
 def test_a_state_comes_back_as_it_was(tmp_path, best):
     before = state(best)
-    checkpoint.save(tmp_path / "s", before, ABOUT)
-    after = checkpoint.load(tmp_path / "s", ABOUT)
+    checkpoint.save(tmp_path / "s", before, ABOUT, {"tile": "64"})
+    after, chosen = checkpoint.load(tmp_path / "s", ABOUT)
+    assert chosen == {"tile": "64"}
     assert (after.iteration, after.best_total) == (7, 12.5)
     assert np.array_equal(after.image, before.image)
     assert all(np.array_equal(a, b) for a, b in zip(after.optimizer, before.optimizer))
@@ -36,13 +37,13 @@ def test_a_state_comes_back_as_it_was(tmp_path, best):
     ],
 )
 def test_another_run_is_refused_with_the_difference(tmp_path, change, says):
-    checkpoint.save(tmp_path / "s", state(), ABOUT)
+    checkpoint.save(tmp_path / "s", state(), ABOUT, {})
     with pytest.raises(ValueError, match=says):
         checkpoint.load(tmp_path / "s", ABOUT | change)
 
 
 def test_a_damaged_state_is_said_to_be(tmp_path):
-    checkpoint.save(tmp_path / "s", state(), ABOUT)
+    checkpoint.save(tmp_path / "s", state(), ABOUT, {})
     whole = (tmp_path / "s").read_bytes()
     for damaged in (b"", whole[:100], whole[: len(whole) // 2]):
         (tmp_path / "s").write_bytes(damaged)

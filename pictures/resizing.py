@@ -18,3 +18,10 @@ def eight_bits(image: np.ndarray) -> np.ndarray:
     """Clipped to 0..255 and rounded: uint8, of the same shape."""
     pixels = np.clip(np.asarray(image, np.float32), 0, 255)
     return np.rint(pixels, out=pixels).astype(np.uint8)  # in place: a picture may be large
+
+
+def check_finite(image: np.ndarray, name: str) -> None:
+    """Raise ValueError for a picture with NaN or infinity in it."""
+    # A sum needs no second array: a picture may be large.
+    if not np.isfinite(np.sum(image, dtype=np.float64)):
+        raise ValueError(f"{name} holds NaN or infinity where a picture has numbers in 0..255")

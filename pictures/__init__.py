@@ -3,7 +3,7 @@
 from .colors import preserve_colors
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
 from .reading import alpha, comment, read, size
-from .resizing import check_finite, resize
+from .resizing import check_finite, resize, resize_alpha
 from .writing import write
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "preserve_colors",
     "read",
     "resize",
+    "resize_alpha",
     "size",
     "write",
 ]

@@ -14,6 +14,12 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(resized, np.float32)
 
 
+def resize_alpha(alpha: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Likewise for how opaque a picture is, (H, W) in 0..255, with its fraction."""
+    resized = Image.fromarray(np.asarray(alpha, np.float32)).resize((width, height))
+    return np.clip(np.asarray(resized), 0, 255)
+
+
 def eight_bits(image: np.ndarray) -> np.ndarray:
     """Clipped to 0..255 and rounded: uint8, of the same shape."""
     pixels = np.clip(np.asarray(image, np.float32), 0, 255)

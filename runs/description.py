@@ -38,17 +38,22 @@ def metadata(job: Job, settings: Settings, used: Networks) -> dict:
 
 
 def lines(
-    job: Job, settings: Settings, used: Networks, sizes, state: State | None
+    job: Job, settings: Settings, used: Networks, shapes, sizes, state: State | None
 ) -> Iterator[str]:
     """What is about to be done, a line each.
 
-    `settings` are the job's with what was chosen for this machine; `sizes` the width and height of
-    the content and of each style.
+    `settings` are the job's with what was chosen for this machine; `shapes` the width and height of
+    the content and of each style in their files, `sizes` as they are worked on.
     """
     s = settings
     names = ("content", *["style"] * len(job.styles))
     for name, path, (width, height) in zip(names, (job.content, *job.styles), sizes):
         yield f"{name}: {path}, {width}x{height} pixels"
+    if sizes[0][0] > shapes[0][0]:
+        yield (
+            f"the content is enlarged from {shapes[0][0]}x{shapes[0][1]} pixels, and has no more "
+            "detail than these"
+        )
     device = s.device or backend.default_device()
     tiles = f", in tiles of {s.tile} pixels" if s.tile != "0" else ""
     yield (

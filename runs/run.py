@@ -12,6 +12,7 @@ from ..settings import PROGRAM
 from . import checks
 from .console import INTERRUPTED, deferred_interrupt, hidden, silenced
 from .job import Job
+from .output import Output
 
 
 def run(job: Job) -> int:
@@ -19,9 +20,10 @@ def run(job: Job) -> int:
     s = job.settings
     # Whether an output that exists is this very run's is seen only once the network is known.
     may_be_complete = s.resume and job.output.exists()
+    shapes = checks.shapes(job)
     if not may_be_complete:
         checks.check_files(job)
-    checks.sizes(job)
+    sizes = checks.sizes(job, shapes)
     with deferred_interrupt() as interrupts:
         # Keras would load matplotlib, and TensorFlow JAX, if they are there: a second for nothing.
         unused = {"matplotlib", "jax"} - {os.environ.get("KERAS_BACKEND")}
@@ -42,21 +44,21 @@ def run(job: Job) -> int:
             checks.check_files(job)
         if interrupts:
             raise KeyboardInterrupt
-        return _paint(job, s, used, about, interrupts)
+        return _paint(job, s, used, about, shapes, sizes, interrupts)
 
 
-def _paint(job: Job, s, used, about: dict, interrupts: list) -> int:
+def _paint(job: Job, s, used, about: dict, shapes, sizes, interrupts: list) -> int:
     """Read the pictures, optimise, and write what comes; as `run`."""
     from ..stylize import Diverged
     from . import description, progress, state, transfer
 
-    sizes = checks.sizes(job)
     s = transfer.resolved(s, sizes, used)
     begun = state.load(job.state, about) if s.resume and job.state.exists() else None
     comment = json.dumps(about)
     first = begun.iteration if begun else 0
     reporter = progress.Reporter(s.iterations, first, s.quiet)
-    for line in description.lines(job, s, used, sizes, begun):
+    output = Output.of(job, sizes[0])
+    for line in (*description.lines(job, s, used, shapes, sizes, begun), *output.lines(job)):
         reporter.say(line)
     rows = progress.read_table(job.table) if begun else []
     rows = [row for row in rows if row[0] <= first]
@@ -82,19 +84,19 @@ def _paint(job: Job, s, used, about: dict, interrupts: list) -> int:
             if s.progress_plot and (last.is_checkpoint or last.is_last):
                 progress.write_plot(job.plot, rows)
             if last.is_checkpoint:
-                pictures.write(s.checkpoint_path(last.iteration), last.image, comment)
+                output.write(s.checkpoint_path(last.iteration), last.image, comment)
                 state.save(job.state, last.state, about)
                 last = dataclasses.replace(last, state=None)
     except Diverged as error:
         if error.image is None:
             raise
-        pictures.write(job.output, error.image, comment)
+        output.write(job.output, error.image, comment)
         raise ValueError(f"{error}; the best picture before is in {job.output}") from error
     finally:
         reporter.close()
     if interrupts and last.iteration == first:
         raise KeyboardInterrupt
-    pictures.write(job.output, last.image, comment)
+    output.write(job.output, last.image, comment)
     if interrupts:
         goes_on = "; --resume goes on" if job.state.exists() else ""
         print(

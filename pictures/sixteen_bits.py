@@ -10,13 +10,17 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 _ROWS = 64  # at a time: a picture may be large
+# Pillow's names for how numbers lie in a file, less the last letter, their byte order.
+_LAYOUTS = ("RGB;16", "RGBA;16", "RGBX;16", "R;16", "G;16", "B;16", "A;16")
+_OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}  # N: native
 
 
 def colour(path, image: Image.Image) -> np.ndarray | None:
     """The channels of a PNG or TIFF of 16 bits in colour, upright; None for any other picture.
 
     Pillow's decoders give the high byte of each number. They are run a second time as if the bytes
-    of a number stood the other way around, which gives the low one.
+    of a number stood the other way around, which gives the low one. (Of a TIFF that is compressed
+    with each channel apart, they give the high one again.)
 
     Args:
         path: the file.
@@ -25,36 +29,41 @@ def colour(path, image: Image.Image) -> np.ndarray | None:
     Returns:
         (H, W, channels) uint16: RGB, RGB and alpha, or grey and alpha.
     """
-    raw = _raw_mode(image)
-    if raw == "LA;16B":  # its four bytes, as they are
-        four = _decoded_as(path, "RGBA").astype(np.uint16)
+    names = _raw_modes(image)
+    if names == ["LA;16B"]:  # its four bytes, as they are
+        four = _decoded_as(path, ["RGBA"]).astype(np.uint16)
         return four[..., ::2] << 8 | four[..., 1::2]
-    if raw[:-1] not in ("RGB;16", "RGBA;16", "RGBX;16"):
+    if not names or any(name[:-1] not in _LAYOUTS for name in names):
         return None
-    order = {"L": "little", "B": "big", "N": sys.byteorder}[raw[-1]]
-    low = _decoded_as(path, raw[:-1] + ("B" if order == "little" else "L"))
-    high = _upright(image).astype(np.uint16)
+    low = _decoded_as(path, [name[:-1] + _OTHER_ORDER[name[-1]] for name in names])
+    high = _decoded_as(path, names).astype(np.uint16)
     high <<= 8
     high |= low
     return high
 
 
-def _raw_mode(image: Image.Image) -> str:
-    """How Pillow calls the layout of the numbers in the file; empty if it has no one name."""
-    layouts = [tile[3] for tile in image.tile]
-    names = {args[0] if isinstance(args, (tuple, list)) else args for args in layouts}
-    return names.pop() if len(names) == 1 and all(isinstance(n, str) for n in names) else ""
+def _raw_modes(image: Image.Image) -> list[str]:
+    """How the numbers of each tile of the file lie in it."""
+    if image.format not in ("PNG", "TIFF"):
+        return []
+    # The last of what a tile is made of: a raw mode, or several arguments of which it is the first.
+    names = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in image.tile]
+    # Where each channel of a TIFF is apart, Pillow forgets that its numbers may have 16 bits.
+    if image.format == "TIFF" and set(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, ())) == {16}:
+        order = "L" if image.tag_v2.prefix == b"II" else "B"
+        names = [name + ";16" + order if name in ("R", "G", "B", "A") else name for name in names]
+    return names
 
 
-def _decoded_as(path, raw: str) -> np.ndarray:
-    """The picture as if its numbers were laid out in Pillow's raw mode `raw`."""
+def _decoded_as(path, names: list[str]) -> np.ndarray:
+    """The picture as if its numbers lay as `names` say, by Pillow's raw modes."""
     with Image.open(path) as image:
-        image.tile = [_with_raw_mode(tile, raw) for tile in image.tile]
+        image.tile = [_with_raw_mode(tile, name) for tile, name in zip(image.tile, names)]
         return _upright(image)
 
 
-def _with_raw_mode(tile: tuple, raw: str) -> tuple:
-    args = raw if isinstance(tile[3], str) else (raw, *tile[3][1:])
+def _with_raw_mode(tile: tuple, name: str) -> tuple:
+    args = name if isinstance(tile[3], str) else (name, *tile[3][1:])
     # A plain tuple before Pillow 11.1.
     return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
 

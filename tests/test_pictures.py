@@ -69,6 +69,8 @@ def test_sixteen_bits_in_colour_keep_their_fraction(tmp_path):
         deep_png(tmp_path / "a.png", pixels),
         deep_tiff(tmp_path / "little.tif", pixels, "<"),
         deep_tiff(tmp_path / "big.tif", pixels, ">"),
+        deep_tiff(tmp_path / "little-apart.tif", pixels, "<", apart=True),
+        deep_tiff(tmp_path / "big-apart.tif", pixels, ">", apart=True),
     ):
         got = images.read(path)
         assert got.dtype == np.float32 and np.allclose(got, pixels / 257, atol=1e-4), path
@@ -84,6 +86,7 @@ def test_sixteen_bits_with_alpha_are_composited_with_their_fraction(tmp_path):
         deep_png(tmp_path / "a.png", pixels),
         deep_tiff(tmp_path / "little.tif", pixels, "<"),
         deep_tiff(tmp_path / "big.tif", pixels, ">"),
+        deep_tiff(tmp_path / "apart.tif", pixels, "<", apart=True),
     ):
         want = pixels[..., :3] / 257 * opaque + 255 * (1 - opaque)
         assert np.allclose(images.read(path), want, atol=1e-3), path
@@ -119,6 +122,7 @@ def test_sixteen_bits_in_colour_are_turned_upright(tmp_path, orientation):
     got = images.read(path)
     assert images.size(path) == images.size(coarse) == got.shape[1::-1]
     assert np.array_equal((got * 257).round() // 256, images.read(coarse))
+    assert (got != got.round()).mean() > 0.9
 
 
 def test_the_profile_of_sixteen_bits_keeps_the_fraction(tmp_path):
@@ -243,18 +247,26 @@ def deep_png(path, pixels, **chunks):
     return png(path, width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], data, **chunks)
 
 
-def deep_tiff(path, pixels, order):
-    """A TIFF of 16 bits, not compressed, from (H, W, 3 or 4) integers; `order` is < or >."""
+def deep_tiff(path, pixels, order, apart=False):
+    """A TIFF of 16 bits, not compressed, from (H, W, 3 or 4) integers; `order` is < or >, and the
+    channels may be apart."""
     height, width, channels = pixels.shape
+    strips, place = (channels, 170) if apart else (1, 300)
     tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, 150), (259, 3, 1, 1)]
-    tags += [(262, 3, 1, 2), (273, 4, 1, 160), (277, 3, 1, channels), (278, 4, 1, height)]
-    tags += [(279, 4, 1, pixels.size * 2)] + ([(338, 3, 1, 2)] if channels == 4 else [])
+    tags += [(262, 3, 1, 2), (273, 4, strips, place), (277, 3, 1, channels), (278, 4, 1, height)]
+    tags += [(279, 4, strips, 200 if apart else pixels.size * 2), (284, 3, 1, 1 + apart)]
+    tags += [(338, 3, 1, 2)] if channels == 4 else []
     data = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "IH", 8, len(tags))
     for tag, kind, count, value in tags:
         short = kind == 3 and count == 1
         data += struct.pack(order + ("HHIHxx" if short else "HHII"), tag, kind, count, value)
     data = data.ljust(150, b"\0") + struct.pack(order + "4H", 16, 16, 16, 16)
-    path.write_bytes(data.ljust(160, b"\0") + pixels.astype(order + "u2").tobytes())
+    length = pixels.size * 2 // strips
+    offsets = struct.pack(order + "4I", *(300 + i * length for i in range(4)))
+    data = data.ljust(170, b"\0") + offsets
+    data = data.ljust(200, b"\0") + struct.pack(order + "4I", *[length] * 4)
+    pixels = pixels.transpose(2, 0, 1) if apart else pixels
+    path.write_bytes(data.ljust(300, b"\0") + pixels.astype(order + "u2").tobytes())
     return path
 
 

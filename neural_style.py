@@ -10,12 +10,12 @@ import importlib
 import signal
 import sys
 import typing
-from pathlib import Path
 
 try:  # by its full name, since this file is run as a script as well
     from neural_style_keras.commands import COMMANDS
     from neural_style_keras.commands.parser import Parser
-    from neural_style_keras.runs.console import sentence
+    from neural_style_keras.files import local
+    from neural_style_keras.runs.console import open_standard_streams, sentence
     from neural_style_keras.runs.job import Job
     from neural_style_keras.settings import PRESETS, PROGRAM, VERSION, Settings, flag, preset
 except ModuleNotFoundError as error:
@@ -85,9 +85,14 @@ def build_parser() -> Parser:
             kind = next(t for t in (typing.get_args(types[field.name]) or [types[field.name]]) if t)
             if typing.get_origin(kind) is tuple:
                 kind, options["nargs"] = typing.get_args(kind)[0], "+"
-            options.update(type=kind, metavar=rule["meta"] or "|".join(rule["choices"]))
+            options.update(type=kind, metavar=metavar(rule))
         groups[rule["group"]].add_argument(flag(field.name), **options)
     return parser
+
+
+def metavar(rule: typing.Mapping) -> str:
+    """How --help and the README's table call the value of a setting."""
+    return rule["meta"] or "|".join(map(str, rule["choices"]))
 
 
 def help_text(field: dataclasses.Field, escape: bool = True) -> str:
@@ -104,11 +109,14 @@ def job_of(arguments: argparse.Namespace) -> Job:
     chosen = dict(vars(arguments))
     content, styles, output = (chosen.pop(name) for name in ("content", "styles", "output"))
     settings = preset(chosen.pop("preset"), **chosen)
-    return Job(Path(content), [Path(style) for style in styles], Path(output), settings)
+    if settings.initial:
+        local(settings.initial)
+    return Job(local(content), [local(style) for style in styles], local(output), settings)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code; a usage error exits with 2."""
+    open_standard_streams()
     argv = sys.argv[1:] if argv is None else argv
     debug = "--debug" in argv
     try:

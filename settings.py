@@ -154,6 +154,15 @@ class Settings:
     preserve_colors: bool = _option(
         False, LOOK, "keep the colours of the content: only the luma is stylised"
     )
+    alpha: str = _option(
+        "keep",
+        LOOK,
+        "the content's transparency: keep it, in a .png, .webp or .tif, or put it on white",
+        choices=("keep", "white"),
+    )
+    depth: int = _option(
+        8, LOOK, "bits of each channel of the output; 16 in a .png or .tif", choices=(8, 16)
+    )
 
     initial: str | None = _option(
         None, START, "picture to start from", none="noise", meta="PICTURE"
@@ -470,7 +479,7 @@ def _check(name: str, value, rule) -> None:
     if value is None or isinstance(value, bool):
         return
     if rule["choices"] and value not in rule["choices"]:
-        raise ValueError(f"{name} is {' or '.join(rule['choices'])}, not {value}")
+        raise ValueError(f"{name} is {' or '.join(map(str, rule['choices']))}, not {value}")
     if isinstance(value, (int, float)):
         least, above, most = rule["least"], rule["above"], rule["most"]
         if not math.isfinite(value):

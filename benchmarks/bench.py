@@ -195,7 +195,7 @@ def loss_row(arguments) -> None:
     job = neural_style.job_of(parser.parse_args([*named, "--output", "none.png"]))
     content, style = (
         pictures.resize(pictures.read(path), *size)
-        for path, size in zip((job.content, *job.styles), checks.sizes(job))
+        for path, size in zip((job.content, *job.styles), checks.sizes(job, checks.shapes(job)))
     )
     parameters = vgg.load(arguments.network)
     judge = Objective(content, [style], Settings(), parameters)

@@ -1,16 +1,23 @@
 """Pictures <-> arrays. A picture is (H, W, 3) float32 RGB in 0..255, in sRGB."""
 
 from .colors import preserve_colors
-from .files import FORMATS, check_extension, comment, read, size, write
-from .resizing import resize
+from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
+from .reading import alpha, comment, read, size
+from .resizing import check_finite, resize, resize_alpha
+from .writing import write
 
 __all__ = [
     "FORMATS",
+    "WITH_16_BITS",
+    "WITH_ALPHA",
+    "alpha",
     "check_extension",
+    "check_finite",
     "comment",
     "preserve_colors",
     "read",
     "resize",
+    "resize_alpha",
     "size",
     "write",
 ]

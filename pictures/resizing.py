@@ -14,7 +14,20 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(resized, np.float32)
 
 
+def resize_alpha(alpha: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Likewise for how opaque a picture is, (H, W) in 0..255, with its fraction."""
+    resized = Image.fromarray(np.asarray(alpha, np.float32)).resize((width, height))
+    return np.clip(np.asarray(resized), 0, 255)
+
+
 def eight_bits(image: np.ndarray) -> np.ndarray:
     """Clipped to 0..255 and rounded: uint8, of the same shape."""
     pixels = np.clip(np.asarray(image, np.float32), 0, 255)
     return np.rint(pixels, out=pixels).astype(np.uint8)  # in place: a picture may be large
+
+
+def check_finite(image: np.ndarray, name: str) -> None:
+    """Raise ValueError for a picture with NaN or infinity in it."""
+    # A sum needs no second array: a picture may be large.
+    if not np.isfinite(np.sum(image, dtype=np.float64)):
+        raise ValueError(f"{name} holds NaN or infinity where a picture has numbers in 0..255")

@@ -15,7 +15,7 @@ def check_arguments(job: Job) -> None:
     """Raise ValueError for arguments that cannot be right, whatever the files hold."""
     s = job.settings
     s.check_styles(len(job.styles))
-    pictures.check_extension(job.output)
+    pictures.check_extension(job.output, s.depth)
     if s.checkpoint_output:
         pictures.check_extension(s.checkpoint_path(1))
     if s.progress_plot and importlib.util.find_spec("matplotlib") is None:
@@ -28,10 +28,8 @@ def check_arguments(job: Job) -> None:
 
 
 def check_files(job: Job) -> None:
-    """Raise OSError or ValueError for inputs or outputs that the disk has no place for."""
+    """Raise OSError for outputs that the disk has no place for."""
     s = job.settings
-    for path in job.inputs:
-        pictures.size(path)
     for folder in dict.fromkeys(path.parent for path in job.outputs):
         _check_folder(folder)
     for path in job.outputs:
@@ -46,18 +44,29 @@ def check_format(output: Path, width: int, height: int) -> None:
     most = pictures.FORMATS[pictures.check_extension(output)]
     if max(width, height) > most:
         raise ValueError(
-            f"the output would be {width}x{height} pixels; {output.suffix} holds {most} "
+            f"{output} would be {width}x{height} pixels; {output.suffix} holds {most} "
             "at most: use .png or .tif"
         )
 
 
-def sizes(job: Job) -> list[tuple[int, int]]:
+def shapes(job: Job) -> list[tuple[int, int]]:
+    """Width and height of the content and of each style, as their files have them.
+
+    Raises OSError or ValueError for any input that cannot be read, as far as its header shows it.
+    """
+    found = [pictures.size(path) for path in job.inputs]
+    return found[: 1 + len(job.styles)]
+
+
+def sizes(job: Job, shapes: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Width and height of the content and of each style as they are worked on.
 
-    Raises ValueError if the output's format does not allow for its size.
+    Raises ValueError if the format of the output, or of the checkpoints, does not allow for it.
     """
-    found = job.settings.sizes([pictures.size(path) for path in (job.content, *job.styles)])
+    found = job.settings.sizes(shapes)
     check_format(job.output, *found[0])
+    if job.settings.checkpoint_output:
+        check_format(Path(job.settings.checkpoint_path(1)), *found[0])
     return found
 
 

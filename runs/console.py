@@ -10,11 +10,25 @@ import sys
 import threading
 
 
+def open_standard_streams() -> None:
+    """Let what is closed (`2>&-`, `>&-`) go nowhere instead: Python has None for it, and the next
+    file that is opened would be given its number, and be written into."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
+
+
 @contextlib.contextmanager
 def silenced(debug: bool = False):
     """Keep what TensorFlow's libraries write while they load off the person's screen: it goes
     past Python to the standard error, and no log level stops it."""
-    if debug:
+    if debug or sys.stderr is None:  # a program without a console, or one that has closed it
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

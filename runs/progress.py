@@ -51,8 +51,8 @@ class Reporter:
                 total=self.iterations,
                 initial=start,
                 file=sys.stdout,
-                dynamic_ncols=columns > 0,
-                ncols=columns or 80,  # some terminals, as that of `script`, say that they have none
+                # Some terminals, as that of `script`, say that they have no columns and no rows.
+                **(dict(dynamic_ncols=True) if columns else dict(ncols=80, nrows=24)),
                 bar_format="{l_bar}{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
             )
 

@@ -7,12 +7,21 @@ import json
 import os
 import sys
 import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .. import pictures
 from ..settings import PROGRAM
 from . import checks, progress
 from .console import hidden, silenced, stop_signals
 from .job import Job
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..minimise.schedule import Stage
+    from ..settings import Settings
+    from ..stylize import Progress, State
+    from .transfer import Networks
 
 # What `auto` and the memory at hand decide; a run that goes on keeps to it.
 CHOSEN = ("precision", "tile", "lbfgs_memory")
@@ -22,26 +31,18 @@ FAST = 0.15  # of the time of 1000 steps of Adam: what --preset fast takes, benc
 
 def run(job: Job) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
-    s = job.settings
     # Whether an output that exists is this very run's is seen only once the network is known.
-    may_be_complete = s.resume and job.output.exists()
+    may_be_complete = job.settings.resume and job.output.exists()
+    shapes = checks.shapes(job)
     if not may_be_complete:
         checks.check_files(job)
-    sizes = checks.sizes(job)
-    reporter = progress.Reporter(s.quiet)
+    sizes = checks.sizes(job, shapes)
+    reporter = progress.Reporter(job.settings.quiet)
     with stop_signals() as signals:
-        names = ("content", *["style"] * len(job.styles))
-        for name, path, (width, height) in zip(names, (job.content, *job.styles), sizes):
-            reporter.say(f"{name}: {path}, {width}x{height} pixels")
-        # Keras would load matplotlib, and TensorFlow JAX, if they are there: a second for nothing.
-        unused = {"matplotlib", "jax"} - {os.environ.get("KERAS_BACKEND")}
-        with silenced(s.debug), hidden(*unused):
-            from .. import backend
+        _say_pictures(reporter, job, shapes, sizes)
+        used = _load_networks(job.settings)
         from .description import is_complete, metadata
-        from .transfer import load_networks
 
-        with backend.device(s.device):
-            used = load_networks(s)
         about = metadata(job, used)
         if may_be_complete:
             if not job.state.exists() and is_complete(pictures.comment(job.output), about):
@@ -58,85 +59,147 @@ def run(job: Job) -> int:
             raise KeyboardInterrupt(f"stopped; --resume goes on from {job.state}") from error
 
 
-def _paint(job: Job, sizes, used, about: dict, signals: list, reporter: progress.Reporter) -> int:
-    """Read the pictures, optimise, and write what comes; as `run`."""
+def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
+    names = ("content", *["style"] * len(job.styles))
+    for name, path, (width, height) in zip(names, (job.content, *job.styles), sizes):
+        reporter.say(f"{name}: {path}, {width}x{height} pixels")
+    if sizes[0][0] > shapes[0][0]:
+        reporter.say(
+            f"the content is enlarged from {shapes[0][0]}x{shapes[0][1]} pixels, and has no more "
+            "detail than these"
+        )
+
+
+def _load_networks(settings: Settings) -> Networks:
+    """The networks of a run, and with them Keras."""
+    # Keras would load matplotlib, and TensorFlow JAX, if they are there: a second for nothing.
+    unused = {"matplotlib", "jax"} - {os.environ.get("KERAS_BACKEND")}
+    with silenced(settings.debug), hidden(*unused):
+        from .. import backend
+    from .transfer import load_networks
+
+    with backend.device(settings.device):
+        return load_networks(settings)
+
+
+def _paint(
+    job: Job, sizes, used: Networks, about: dict, signals: list, reporter: progress.Reporter
+) -> int:
+    """Paint with networks that are loaded; as `run`."""
     from ..minimise.schedule import schedule
     from ..stylize import Diverged
-    from . import description, state, transfer
+    from . import description, transfer
 
-    s, begun = job.settings, None
-    if s.resume and job.state.exists():
-        begun, chosen = state.load(job.state, about)
-        s = dataclasses.replace(s, **chosen)
-    else:
-        s = transfer.resolved(s, sizes, used)
-        chosen = {name: getattr(s, name) for name in CHOSEN}
-    about_picture = about | {"chosen": chosen}
-    first = begun.iteration if begun else 0
-    stages = schedule(sizes, s, used.network, used.warm)
-    for line in description.lines(job, s, used, stages, begun):
+    settings, chosen, begun = _settled(job, sizes, used, about)
+    stages = schedule(sizes, settings, used.network, used.warm)
+    output = Output.of(job, sizes[0])
+    for line in description.lines(job, settings, used, stages, begun):
         reporter.say(line)
-    rows = progress.read_table(job.table) if begun else []
-    # Where a run was stopped, it looked once more than it would have.
-    rows = [row for row in rows if row[0] <= first and row[0] % s.print_iterations == 0]
+    for line in output.lines(job):
+        reporter.say(line)
+    first = begun.iteration if begun else 0
+    record = _Record(job, output, about, chosen, stages, reporter, first)
     # The pictures may be large: only the run itself holds them, and lets go of them when it can.
     steps = transfer.painted(
         pictures.read(job.content),
         [pictures.read(path) for path in job.styles],
-        s,
+        settings,
         sizes,
         used,
-        pictures.read(s.initial) if s.initial else None,
+        pictures.read(settings.initial) if settings.initial else None,
         begun,
         stop=lambda: bool(signals),
         on_step=reporter.step,
     )
     del begun
-    reporter.begin(stages, s.layers(), first)
-    saved = time.monotonic()
+    reporter.begin(stages, settings.layers(), first)
     try:
         for last in steps:
-            reporter.update(last)
-            if last.iteration == first + s.print_iterations and s.recipe_is_slow():
-                left = reporter.seconds_left(last)
-                if left > LONG:
-                    reporter.say(
-                        f"{left / 60:.0f} minutes left; --preset fast gets as far in about "
-                        f"{max(1, FAST * left / 60):.0f}"
-                    )
-            if last.is_print and not (rows and rows[-1][0] == last.iteration):
-                rows.append((last.iteration, last.losses))
-                if s.progress_write:
-                    progress.write_table(job.table, rows)
-            if s.progress_plot and (last.is_checkpoint or last.is_last):
-                progress.write_plot(job.plot, rows, stages)
-            if last.is_checkpoint:
-                path = s.checkpoint_path(last.iteration)
-                pictures.write(path, last.image, json.dumps(about_picture))
-            is_due = time.monotonic() - saved >= 60 * s.state_minutes
-            if last.state is not None and (is_due or last.is_last):
-                state.save(job.state, last.state, about, chosen)
-                saved = time.monotonic()
+            record.keep(last)
             last = dataclasses.replace(last, state=None)
     except Diverged as error:
         if error.image is None:
             raise
-        pictures.write(job.output, error.image, json.dumps(about_picture))
+        record.write(job.output, error.image)
         raise ValueError(f"{error}; the best picture before is in {job.output}") from error
     finally:
         reporter.close()
     if signals and last.iteration < stages[-1].end:
         if last.iteration == first:
             raise KeyboardInterrupt
-        about_picture["interrupted at iteration"] = last.iteration
-        pictures.write(job.output, last.image, json.dumps(about_picture))
+        record.write(job.output, last.image, {"interrupted at iteration": last.iteration})
         print(
             f"{PROGRAM}: interrupted at iteration {last.iteration}; the best picture so far is "
             f"in {job.output}; --resume goes on",
             file=sys.stderr,
         )
         return 128 + signals[0]
-    pictures.write(job.output, last.image, json.dumps(about_picture))
+    record.write(job.output, last.image)
     job.state.unlink(missing_ok=True)
     reporter.say(f"wrote {job.output}")
     return 0
+
+
+def _settled(job: Job, sizes, used, about) -> tuple[Settings, dict, State | None]:
+    """The settings with what `auto` stands for, that by itself, and the state to go on from."""
+    from . import state, transfer
+
+    if job.settings.resume and job.state.exists():
+        begun, chosen = state.load(job.state, about)
+        return dataclasses.replace(job.settings, **chosen), chosen, begun
+    settings = transfer.resolved(job.settings, sizes, used)
+    return settings, {name: getattr(settings, name) for name in CHOSEN}, None
+
+
+@dataclass
+class _Record:
+    """What is shown and kept of a run as it goes."""
+
+    job: Job
+    output: Output
+    about: dict  # what the run was asked for
+    chosen: dict  # what was chosen for this machine
+    stages: list[Stage]
+    reporter: progress.Reporter
+    first: int  # the iteration that it begins at
+
+    def __post_init__(self):
+        rows = progress.read_table(self.job.table) if self.first else []
+        # Where a run was stopped, it looked once more than it would have.
+        each = self.job.settings.print_iterations
+        self.rows = [row for row in rows if row[0] <= self.first and row[0] % each == 0]
+        self.saved = time.monotonic()
+
+    def keep(self, last: Progress) -> None:
+        """Show a report, and write what of it is to be kept."""
+        from . import state
+
+        s = self.job.settings
+        self.reporter.update(last)
+        if last.iteration == self.first + s.print_iterations:
+            self._mention_fast(last)
+        if last.is_print and not (self.rows and self.rows[-1][0] == last.iteration):
+            self.rows.append((last.iteration, last.losses))
+            if s.progress_write:
+                progress.write_table(self.job.table, self.rows)
+        if s.progress_plot and (last.is_checkpoint or last.is_last):
+            progress.write_plot(self.job.plot, self.rows, self.stages)
+        if last.is_checkpoint:
+            self.write(s.checkpoint_path(last.iteration), last.image)
+        is_due = time.monotonic() - self.saved >= 60 * s.state_minutes
+        if last.state is not None and (is_due or last.is_last):
+            state.save(self.job.state, last.state, self.about, self.chosen)
+            self.saved = time.monotonic()
+
+    def write(self, path, image, more: dict | None = None) -> None:
+        """Write a picture with what made it."""
+        about = {**self.about, "chosen": self.chosen, **(more or {})}
+        self.output.write(path, image, json.dumps(about))
+
+    def _mention_fast(self, last: Progress) -> None:
+        left = self.reporter.seconds_left(last)
+        if left > LONG and self.job.settings.recipe_is_slow():
+            self.reporter.say(
+                f"{left / 60:.0f} minutes left; --preset fast gets as far in about "
+                f"{max(1, FAST * left / 60):.0f}"
+            )

@@ -76,6 +76,10 @@ def transfer_style(
     settings = settings or Settings()
     if initial is None and settings.initial:
         initial = pictures.read(settings.initial)
+    numbers = ["the content", *(f"style {i}" for i in range(1, len(styles) + 1)), "the initial"]
+    for name, picture in zip(numbers, (content, *styles, initial)):
+        if picture is not None:
+            pictures.check_finite(picture, name)
     with backend.device(settings.device):
         if network is None:
             network = load_networks(settings)

@@ -25,7 +25,7 @@ def check(name):
     job = neural_style.job_of(neural_style.build_parser().parse_args(arguments))
     read = [
         pictures.resize(pictures.read(path), *size)
-        for path, size in zip([job.content, *job.styles], checks.sizes(job))
+        for path, size in zip([job.content, *job.styles], checks.sizes(job, checks.shapes(job)))
     ]
     network = vgg.load(SHARED / "weights" / "imagenet-vgg-verydeep-19.mat")
     seen = list(stylize(read[0], read[1:], job.settings, network))

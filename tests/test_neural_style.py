@@ -33,6 +33,9 @@ def arguments(pictures, mat, tmp_path, monkeypatch):
     ]
 
 
+CHECKPOINTS = ["--checkpoint-output", "c%d.png", "--checkpoint-iterations", "2"]
+
+
 def main(*arguments):
     """Run in this process; the exit code, as a shell would see it."""
     try:
@@ -147,6 +150,84 @@ def test_checkpoints_table_and_plot(arguments):
     assert not Path("out.png.state").exists()
 
 
+def transparent(path, height=40, width=48):
+    """A picture whose left half fades away."""
+    alpha = np.full((height, width), 255, np.uint8)
+    alpha[:, : width // 2] = np.linspace(0, 255, width // 2)
+    Image.fromarray(np.dstack([picture(height, width).astype(np.uint8), alpha])).save(path)
+    return alpha
+
+
+@pytest.mark.parametrize("extension", ["png", "webp", "tif"])
+def test_the_contents_transparency_is_kept_at_the_size_of_the_output(arguments, capsys, extension):
+    alpha = transparent("cut.png")
+    output = f"out.{extension}"
+    more = ["--content", "cut.png", "--width", "36", *CHECKPOINTS, "--checkpoint-output", "c%d.jpg"]
+    assert main(*arguments, *more, "--output", output) == 0
+    assert "the content's transparency is kept" in capsys.readouterr().out
+    want = np.asarray(Image.fromarray(alpha).resize((36, 30)), float)
+    assert np.abs(images.alpha(output) - want).max() <= 1
+    assert images.alpha("c6.jpg") is None
+
+
+def test_transparency_goes_on_white_with_a_word_where_it_cannot_be_kept(arguments, capsys):
+    transparent("cut.png")
+    more = [*arguments, "--content", "cut.png"]
+    assert main(*more, "--output", "out.jpg") == 0
+    out = capsys.readouterr().out
+    assert "cut.png is transparent in part, and put on white: .jpg cannot hold it" in out
+    assert main(*more, "--alpha", "white") == 0
+    out = capsys.readouterr().out
+    assert "cut.png is transparent in part, and put on white\n" in out
+    assert images.alpha("out.png") is None
+    assert main(*arguments, "--overwrite", "--styles", "style.png", "cut.png") == 0
+    out = capsys.readouterr().out
+    assert "cut.png is transparent in part, and put on white\n" in out and "kept" not in out
+    assert images.alpha("out.png") is None
+
+
+def test_sixteen_bits_out_are_the_picture_of_eight_with_its_fraction(arguments):
+    assert main(*arguments) == 0
+    more = ["--depth", "16", *CHECKPOINTS, "--checkpoint-output", "c%d.jpg"]
+    for output in ("deep.png", "deep.tif"):
+        assert main(*arguments, *more, "--output", output, "--overwrite") == 0
+        got = images.read(output)
+        assert np.abs(got - images.read("out.png")).max() <= 0.51
+        assert (got != got.round()).mean() > 0.9
+        assert json.loads(images.comment(output))["settings"]["depth"] == 16
+
+
+def test_an_enlarged_photograph_is_said_to_be(arguments, capsys):
+    main(*arguments, "--width", "60", "--iterations", "1")
+    assert "the content is enlarged from 48x40 pixels" in capsys.readouterr().out
+    main(*arguments, "--width", "40", "--iterations", "1", "--overwrite")
+    main(*arguments, "--iterations", "1", "--overwrite")
+    assert "enlarged" not in capsys.readouterr().out
+
+
+def test_the_size_of_each_picture_is_found_once(arguments, monkeypatch):
+    looked, size = [], images.size
+
+    def counted(path):
+        looked.append(Path(path).name)
+        return size(path)
+
+    monkeypatch.setattr(images, "size", counted)
+    assert main(*arguments, "--initial", "other.png") == 0
+    assert sorted(looked) == ["content.png", "other.png", "style.png"]
+
+
+def test_a_run_to_a_bmp_is_known_to_be_complete(arguments, capsys):
+    more = [*arguments, *CHECKPOINTS, "--output", "out.bmp"]
+    assert main(*more) == 0
+    assert json.loads(images.comment("out.bmp"))["content"]["name"] == "content.png"
+    capsys.readouterr()
+    assert main(*more, "--resume") == 0
+    assert capsys.readouterr().out == "out.bmp is complete: there is nothing to resume\n"
+    assert main(*more, "--resume", "--tv-weight", "5") == 1
+    assert "out.bmp exists" in capsys.readouterr().err
+
+
 def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, own_cache, capsys):
     folder = own_cache / "neural-style"
     folder.mkdir()
@@ -177,6 +258,13 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--output", "progress.png", "--progress-plot"], "written over another output"),
         (["--device", "tpu"], "--device is cpu, gpu or gpu:N"),
         (["--preset", "monet"], "--preset is one of neural-style, gatys"),
+        (["--content", "https://a.org/b.jpg"], "https://a.org/b.jpg is an address, not a file"),
+        (["--styles", "style.png", "http://a.org/b.jpg"], "http://a.org/b.jpg is an address"),
+        (["--initial", "https://a.org/b.jpg"], "b.jpg is an address, not a file on this machine"),
+        (["--output", "s3://a/b.png"], "s3://a/b.png is an address, not a file on this machine"),
+        (["--alpha", "black"], "--alpha is keep or white, not black"),
+        (["--depth", "12"], "--depth is 8 or 16, not 12"),
+        (["--depth", "16", "--output", "out.jpg"], "out.jpg cannot hold 16 bits a channel"),
     ],
 )
 def test_usage_errors_exit_with_2(arguments, capsys, tmp_path, more, says):
@@ -209,9 +297,14 @@ def test_what_is_required(capsys, tmp_path):
         (["--width", "200000"], "GB are free: --width"),
         (["--width", "70000", "--output", "out.jpg"], ".jpg holds 65535 at most"),
         (["--device", "gpu:7"], "there is no device gpu:7"),
+        (["--content", "phone.jpg"], "phone.jpg is a HEIC picture: pip install pillow-heif"),
+        (
+            ["--width", "17000", *CHECKPOINTS, "--checkpoint-output", "c%d.webp"],
+            "c1.webp would be 17000x14166 pixels; .webp holds 16383 at most: use .png or .tif",
+        ),
     ],
 )
-def test_bad_input_exits_with_1(arguments, capsys, tmp_path, mat, more, says):
+def test_bad_input_exits_with_1(arguments, capsys, tmp_path, mat, monkeypatch, more, says):
     import scipy.io
 
     (tmp_path / "text.jpg").write_text("hello")
@@ -224,6 +317,8 @@ def test_bad_input_exits_with_1(arguments, capsys, tmp_path, mat, more, says):
     scipy.io.savemat("other.mat", {"x": 1})
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "kept.png").write_text("precious")
+    (tmp_path / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
     fails(capsys, tmp_path, 1, says, *arguments, *more)
 
 
@@ -293,6 +388,26 @@ def test_a_run_of_its_own_leaves_the_standard_error_empty(arguments, tmp_path):
     out, err = run.communicate()
     assert (run.returncode, err) == (0, "")
     assert "wrote out.png" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell's")
+def test_closed_standard_streams_take_nothing_with_them(arguments, tmp_path):
+    """What is said goes nowhere, and into no file that would get the number of what is closed."""
+    command = [sys.executable, str(PROGRAM), *arguments]
+    closed = ["sh", "-c", 'exec "$@" 2>&- >&-', "sh"]
+    assert subprocess.run([*closed, *command], cwd=tmp_path, timeout=120).returncode == 0
+    assert images.read("out.png").shape == (40, 48, 3)
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    done = subprocess.run([*closed, *command], cwd=tmp_path, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (1, b"")  # out.png exists
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell's")
+def test_from_python_a_closed_standard_error_is_no_error(tmp_path):
+    code = "from neural_style_keras.runs.console import silenced\nwith silenced(): print('in')"
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    done = subprocess.run([*closed, sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (0, b"in\n")
 
 
 LONG = [

@@ -107,6 +107,20 @@ def test_the_public_names_are_there_and_light():
     assert run(sys.executable, "-c", textwrap.dedent(code)) == ""
 
 
+@pytest.mark.parametrize("which", ["the content", "style 2", "the initial"])
+def test_nan_in_an_array_is_refused_by_its_name(network, which):
+    from neural_style_keras import transfer_style
+
+    good = picture(40, 48)
+    bad = good.copy()
+    bad[3, 4, 1] = float("nan")
+    content, style, initial = (
+        bad if name == which else good for name in ("the content", "style 2", "the initial")
+    )
+    with pytest.raises(ValueError, match=f"{which} holds NaN or infinity"):
+        transfer_style(content, [good, style], initial=initial, network=network)
+
+
 def test_arrays_in_arrays_out_as_the_readme_says(network):
     from neural_style_keras import preset, transfer_style
 

@@ -1,5 +1,7 @@
 import io
 import struct
+import sys
+import types
 import zlib
 
 import numpy as np
@@ -61,6 +63,91 @@ def test_sixteen_bits_keep_their_fraction(tmp_path):
         assert np.allclose(got[..., 1], grey / 257, atol=1e-2) and got.max() == 255
 
 
+def test_sixteen_bits_in_colour_keep_their_fraction(tmp_path):
+    pixels = deep(20, 30, 3)
+    for path in (
+        deep_png(tmp_path / "a.png", pixels),
+        deep_tiff(tmp_path / "little.tif", pixels, "<"),
+        deep_tiff(tmp_path / "big.tif", pixels, ">"),
+        deep_tiff(tmp_path / "little-apart.tif", pixels, "<", apart=True),
+        deep_tiff(tmp_path / "big-apart.tif", pixels, ">", apart=True),
+    ):
+        got = images.read(path)
+        assert got.dtype == np.float32 and np.allclose(got, pixels / 257, atol=1e-4), path
+        assert images.size(path) == (30, 20) and images.alpha(path) is None
+
+
+def test_sixteen_bits_with_alpha_are_composited_with_their_fraction(tmp_path):
+    pixels = deep(20, 30, 4)
+    pixels[:5, :, 3], pixels[5:9, :, 3] = 0, 65535
+    grey = deep(20, 30, 2, seed=1)
+    opaque = pixels[..., 3:] / 65535
+    for path in (
+        deep_png(tmp_path / "a.png", pixels),
+        deep_tiff(tmp_path / "little.tif", pixels, "<"),
+        deep_tiff(tmp_path / "big.tif", pixels, ">"),
+        deep_tiff(tmp_path / "apart.tif", pixels, "<", apart=True),
+    ):
+        want = pixels[..., :3] / 257 * opaque + 255 * (1 - opaque)
+        assert np.allclose(images.read(path), want, atol=1e-3), path
+        assert np.allclose(images.alpha(path), pixels[..., 3] / 257, atol=1e-4)
+    path = deep_png(tmp_path / "grey.png", grey)
+    opaque = grey[..., 1:] / 65535
+    want = grey[..., :1] / 257 * opaque + 255 * (1 - opaque)
+    assert np.allclose(images.read(path), np.repeat(want, 3, 2), atol=1e-3)
+    assert np.allclose(images.alpha(path), grey[..., 1] / 257, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_transparent_colour_of_sixteen_bits_is_one_of_65536(tmp_path, channels):
+    """Its neighbour, which has the same high byte, is opaque."""
+    pixels = np.full((4, 5, channels), 1000, np.uint16)
+    pixels[0, 0], pixels[0, 1] = 30000, 30001
+    clear = (b"tRNS", struct.pack(">H", 30000) * channels)
+    path = deep_png(tmp_path / "a.png", pixels, before=[clear])
+    got = images.read(path)
+    assert got[0, 0].tolist() == [255] * 3
+    assert np.allclose(got[0, 1], 30001 / 257) and np.allclose(got[1:], 1000 / 257)
+    alpha = images.alpha(path)
+    assert alpha[0, 0] == 0 and (alpha.ravel()[1:] == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sixteen_bits_in_colour_are_turned_upright(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    coarse, pixels = tmp_path / "coarse.png", deep(20, 30, 3)
+    Image.fromarray((pixels >> 8).astype(np.uint8)).save(coarse, exif=exif)
+    path = deep_png(tmp_path / "a.png", pixels, before=[(b"eXIf", exif.tobytes()[6:])])
+    got = images.read(path)
+    assert images.size(path) == images.size(coarse) == got.shape[1::-1]
+    assert np.array_equal((got * 257).round() // 256, images.read(coarse))
+    assert (got != got.round()).mean() > 0.9
+
+
+def test_the_profile_of_sixteen_bits_keeps_the_fraction(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = deep(20, 30, 3)
+    chunk = (b"iCCP", b"name\0\0" + zlib.compress(profile))
+    got = images.read(deep_png(tmp_path / "a.png", pixels, before=[chunk]))
+    assert np.abs(got - pixels / 257).max() <= 1
+    assert len(np.unique(got)) > 1000
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_are_no_pixels(tmp_path, value):
+    grey = np.full((20, 30), 0.5, np.float32)
+    grey[3, 4] = value
+    Image.fromarray(grey).save(tmp_path / "a.tif")
+    with pytest.raises(OSError, match=r"a\.tif is not .* it holds NaN or infinity"):
+        images.read(tmp_path / "a.tif")
+    image = RGB.astype("f4")
+    image[3, 4, 1] = value
+    with pytest.raises(ValueError, match=r"b\.png holds NaN or infinity"):
+        images.write(tmp_path / "b.png", image)
+    assert not (tmp_path / "b.png").exists()
+
+
 def test_cmyk(tmp_path):
     Image.fromarray(RGB).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
     assert np.abs(images.read(tmp_path / "a.jpg") - RGB).mean() < 20
@@ -96,6 +183,36 @@ def test_the_exif_orientation_is_applied(tmp_path, orientation, mode):
     assert np.allclose(got, want if want.ndim == 3 else want[..., np.newaxis], atol=0.01)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("extension", ["tif", "jpg", "webp"])
+def test_the_size_is_that_of_the_upright_picture_in_each_format(tmp_path, extension, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{extension}"
+    Image.fromarray(RGB).save(path, exif=exif)
+    want = (20, 30) if orientation == 6 else (30, 20)
+    assert images.size(path) == images.read(path).shape[1::-1] == want
+
+
+def test_the_size_of_a_png_is_found_without_decoding_it(tmp_path, monkeypatch):
+    """Even where its orientation stands behind the pixels, as some programs write it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = np.pad(RGB.reshape(20, -1), ((0, 0), (1, 0))).tobytes()
+    path = png(tmp_path / "a.png", 30, 20, 8, 2, data, after=[(b"eXIf", exif.tobytes()[6:])])
+    assert images.read(path).shape == (30, 20, 3)
+    images.write(tmp_path / "b.png", RGB, "a comment")
+
+    def decode(*_):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    assert images.size(path) == (20, 30)
+    assert images.size(tmp_path / "b.png") == (30, 20)
+    assert images.comment(tmp_path / "b.png") == "a comment"
+    assert images.alpha(path) is None
+
+
 def test_an_embedded_profile_is_converted(tmp_path):
     """A profile whose red and green are swapped shows that it is used at all."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -108,16 +225,61 @@ def test_an_embedded_profile_is_converted(tmp_path):
     assert np.array_equal(images.read(tmp_path / "c.png"), RGB)
 
 
-def bomb(path):
-    """A PNG of a few hundred bytes that says it is 50000x50000."""
+def png(path, width, height, depth, colour, data, *, before=(), after=()):
+    """A PNG as the standard has it: `data` are its bytes with a filter's number before each row."""
 
     def chunk(kind, data):
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
-    header = struct.pack(">IIBBBBB", 50000, 50000, 8, 2, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data + chunk(b"IEND", b""))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    chunks = [header, *(chunk(*c) for c in before), chunk(b"IDAT", zlib.compress(data))]
+    chunks += [*(chunk(*c) for c in after), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return path
+
+
+def deep_png(path, pixels, **chunks):
+    """A PNG of 16 bits from (H, W, channels) integers."""
+    height, width, channels = pixels.shape
+    rows = pixels.astype(">u2").reshape(height, -1).view(np.uint8)
+    data = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1).tobytes()
+    return png(path, width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], data, **chunks)
+
+
+def deep_tiff(path, pixels, order, apart=False):
+    """A TIFF of 16 bits, not compressed, from (H, W, 3 or 4) integers; `order` is < or >, and the
+    channels may be apart."""
+    height, width, channels = pixels.shape
+    strips, place = (channels, 170) if apart else (1, 300)
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, 150), (259, 3, 1, 1)]
+    tags += [(262, 3, 1, 2), (273, 4, strips, place), (277, 3, 1, channels), (278, 4, 1, height)]
+    tags += [(279, 4, strips, 200 if apart else pixels.size * 2), (284, 3, 1, 1 + apart)]
+    tags += [(338, 3, 1, 2)] if channels == 4 else []
+    data = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "IH", 8, len(tags))
+    for tag, kind, count, value in tags:
+        short = kind == 3 and count == 1
+        data += struct.pack(order + ("HHIHxx" if short else "HHII"), tag, kind, count, value)
+    data = data.ljust(150, b"\0") + struct.pack(order + "4H", 16, 16, 16, 16)
+    length = pixels.size * 2 // strips
+    offsets = struct.pack(order + "4I", *(300 + i * length for i in range(4)))
+    data = data.ljust(170, b"\0") + offsets
+    data = data.ljust(200, b"\0") + struct.pack(order + "4I", *[length] * 4)
+    pixels = pixels.transpose(2, 0, 1) if apart else pixels
+    path.write_bytes(data.ljust(300, b"\0") + pixels.astype(order + "u2").tobytes())
+    return path
+
+
+def deep(height, width, channels, seed=0):
+    """A picture of 16 bits: any number in any place."""
+    numbers = np.random.default_rng(seed).integers(0, 65536, (height, width, channels))
+    numbers[0, 0], numbers[0, 1] = 0, 65535
+    return numbers.astype(np.uint16)
+
+
+def bomb(path, side=50000):
+    """A PNG of a few hundred bytes that says it is 50000x50000."""
+    png(path, side, side, 8, 2, bytes(1000))
 
 
 def test_what_is_no_picture_is_said_in_one_sentence(tmp_path):
@@ -139,6 +301,115 @@ def test_what_is_no_picture_is_said_in_one_sentence(tmp_path):
         (tmp_path / name).write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
         with pytest.raises(OSError, match="is not a picture that can be read, or it is damaged"):
             images.read(tmp_path / name)
+
+
+def test_a_picture_of_180_megapixels_is_no_bomb(tmp_path, recwarn):
+    """Nor is there a warning from 89 on. Solid white, as the strictest case: 8000 pixels a byte."""
+    path = tmp_path / "large.png"
+    with Image.new("1", (15000, 12100), 1) as image:
+        image.save(path)
+    assert images.size(path) == (15000, 12100)
+    assert images.alpha(path) is None and images.comment(path) == ""
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("limit", [100, 400])
+def test_the_limit_of_pillow_is_not_that_of_the_program_and_is_left_as_it_was(
+    tmp_path, recwarn, monkeypatch, limit
+):
+    """600 pixels would be refused by the one limit and warned of by the other."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    for name in ("a.png", "a.tif", "a.jpg"):
+        images.write(tmp_path / name, RGB, "a comment")
+        assert images.read(tmp_path / name).shape == (20, 30, 3)
+        assert images.size(tmp_path / name) == (30, 20)
+        assert images.comment(tmp_path / name) == "a comment"
+    assert not recwarn.list and limit == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("side", [5000, 10000, 14000, 2**31 - 1])
+def test_a_bomb_is_one_by_what_its_bytes_can_hold(tmp_path, side):
+    bomb(tmp_path / "a.png", side)
+    with pytest.raises(OSError, match=rf"too large .* it says that it is {side}x{side} pixels"):
+        images.size(tmp_path / "a.png")
+
+
+def test_heic_is_read_with_pillow_heif_or_says_how(tmp_path, monkeypatch):
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for look in (images.read, images.size):
+        with pytest.raises(OSError, match=r"a\.heic is a HEIC picture: pip install pillow-heif"):
+            look(path)
+    called = []
+    heif = types.SimpleNamespace(register_heif_opener=lambda: called.append(True))
+    monkeypatch.setitem(sys.modules, "pillow_heif", heif)
+    with pytest.raises(OSError, match=r"a\.heic is not a picture that can be read"):
+        images.read(path)
+    assert called
+
+
+def test_a_format_that_is_not_known_is_said_without_pythons_own_names(tmp_path):
+    (tmp_path / "a.jpg").write_text("hello")
+    with pytest.raises(OSError, match=r"it is in no format of pictures that is known$") as error:
+        images.read(tmp_path / "a.jpg")
+    assert "<" not in str(error.value) and str(error.value).count("a.jpg") == 1
+
+
+def test_an_address_is_not_looked_for_on_the_disk():
+    for look in (images.read, images.size, images.alpha):
+        with pytest.raises(ValueError, match=r"https://a\.org/b\.jpg is an address"):
+            look("https://a.org/b.jpg")
+
+
+@pytest.mark.parametrize("extension", images.WITH_16_BITS)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bits_are_written_to_the_last_one(tmp_path, extension, channels):
+    """A picture of more than one block of rows, and with what made it."""
+    path, pixels = tmp_path / f"a{extension}", deep(150, 30, channels)
+    image = pixels[..., :3] / np.float32(257)
+    alpha = pixels[..., 3] / np.float32(257) if channels == 4 else None
+    images.write(path, image, "made of “love”", alpha, depth=16)
+    with Image.open(path) as opened:  # its high bytes, by Pillow's own way
+        assert opened.mode == ("RGBA" if alpha is not None else "RGB")
+        assert np.array_equal(np.asarray(opened), pixels >> 8)
+    if alpha is None:
+        assert np.array_equal((images.read(path) * 257).round(), pixels)
+    else:
+        assert np.allclose(images.alpha(path), alpha, atol=1e-4)
+    assert images.comment(path).startswith("made of ") and "love" in images.comment(path)
+
+
+def test_sixteen_bits_clip_and_leave_nothing_where_they_cannot_be(tmp_path):
+    images.write(tmp_path / "a.png", [[[-5, 300, 99.6]]], depth=16)
+    assert np.allclose(images.read(tmp_path / "a.png"), [[[0, 255, 99.6]]], atol=2e-3)
+    for name in ("a.jpg", "a.webp", "a.bmp"):
+        with pytest.raises(ValueError, match=r"cannot hold 16 bits a channel: use \.png, \.tif"):
+            images.write(tmp_path / name, RGB, depth=16)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("extension", list(images.FORMATS))
+def test_transparency_is_written_where_the_format_can_hold_it(tmp_path, extension):
+    path, alpha = tmp_path / f"a{extension}", picture(20, 30, seed=3)[..., 0]
+    if extension not in images.WITH_ALPHA:
+        with pytest.raises(ValueError, match=r"cannot hold transparency: use \.png, \.webp, \.tif"):
+            images.write(path, RGB, alpha=alpha)
+        return
+    images.write(path, RGB, alpha=alpha)
+    assert np.array_equal(images.alpha(path), alpha)
+    images.write(path, RGB, alpha=np.full_like(alpha, 255))
+    assert images.alpha(path) is None
+
+
+def test_a_bmp_keeps_its_comment_behind_its_pixels(tmp_path):
+    images.write(tmp_path / "a.bmp", RGB, "made of “love”")
+    assert images.comment(tmp_path / "a.bmp") == "made of “love”"
+    assert np.array_equal(images.read(tmp_path / "a.bmp"), RGB)
+    data = (tmp_path / "a.bmp").read_bytes()
+    assert struct.unpack_from("<I", data, 2)[0] == len(data)
+    Image.fromarray(RGB).save(tmp_path / "b.bmp")
+    assert images.comment(tmp_path / "b.bmp") == ""
 
 
 @pytest.mark.parametrize("extension", list(images.FORMATS))

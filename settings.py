@@ -275,7 +275,7 @@ class Settings:
         None,
         MACHINE,
         "cpu, gpu, or one of several: gpu:1",
-        none="the engine's choice",
+        none="the backend's choice",
         meta="DEVICE",
     )
     precision: str = _option(

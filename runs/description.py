@@ -28,7 +28,7 @@ def metadata(job: Job, settings: Settings, used: Networks) -> dict:
     chosen["warm_start"] = used.warm and used.warm.sha256
     return {
         PROGRAM: VERSION,
-        "engine": f"{keras.backend.backend()}, keras {keras.version()}",
+        "backend": f"{keras.backend.backend()}, keras {keras.version()}",
         "content": named(job.content),
         "styles": [named(style) for style in job.styles],
         "initial": named(job.settings.initial) if job.settings.initial else None,

@@ -106,8 +106,8 @@ class Settings:
         "mean",
         LOOK,
         "the sum of squared differences of a layer's N channels at M positions, divided by MN "
-        "(mean) or 2MN (half-mean), or halved (half-sum)",
-        choices=("mean", "half-mean", "half-sum"),
+        "(mean) or 2MN (half-mean), halved (half-sum), or as it is (sum)",
+        choices=("mean", "half-mean", "half-sum", "sum"),
     )
     style_weight: float = _option(500.0, LOOK, "how much the style counts", least=0, meta="WEIGHT")
     style_layer_weight_exp: float = _option(
@@ -135,6 +135,13 @@ class Settings:
     activation_scale: float = _option(
         1.0, LOOK, "factor on all activations before the losses", above=0, meta="FACTOR"
     )
+    gram_divisor: str = _option(
+        "activations",
+        LOOK,
+        "what a layer's Gram matrix, a sum over M positions of N channels, is divided by: MN "
+        "(activations), M (positions), or 3 times the number of the picture's pixels (pixels)",
+        choices=("activations", "positions", "pixels"),
+    )
     # normalised to sum to 1; None is equal shares
     style_blend_weights: tuple[float, ...] | None = _option(
         None,
@@ -146,6 +153,22 @@ class Settings:
     )
     tv_weight: float = _option(
         100.0, LOOK, "how much smoothness (total variation) counts", least=0, meta="WEIGHT"
+    )
+    tv_loss: str = _option(
+        "mean",
+        LOOK,
+        "the total variation: the differences of vertical and of horizontal neighbours to a "
+        "power, the mean of each (mean) or their sum (sum); or the sum over the pixels of the "
+        "length of both together, to that power (isotropic-sum)",
+        choices=("mean", "sum", "isotropic-sum"),
+    )
+    tv_exponent: float = _option(
+        2.0,
+        LOOK,
+        "power of the differences in the total variation: 2 for their squares, 1 for their "
+        "absolute values, which spare edges",
+        least=1,
+        meta="POWER",
     )
     pooling: str = _option(
         "max", LOOK, "the network's pooling, whatever its file says", choices=("max", "avg")
@@ -170,8 +193,9 @@ class Settings:
     noise: str = _option(
         "normal",
         START,
-        "the noise: normal around the mean pixel with a deviation of 0.256, or uniform in 0..255",
-        choices=("normal", "uniform"),
+        "the noise: normal around the mean pixel with a deviation of 0.256, uniform in 0..255, or "
+        "uniform from 128 below the mean pixel to 127 above it",
+        choices=("normal", "uniform", "uniform-around-mean"),
     )
     seed: int = _option(0, START, "seed of the noise", least=0, meta="N")
 
@@ -182,8 +206,28 @@ class Settings:
         least=1,
         meta="N",
     )
-    optimizer: str = _option("adam", OPTIMISER, "the optimiser", choices=("adam", "lbfgs"))
-    learning_rate: float = _option(10.0, OPTIMISER, "Adam's learning rate", above=0, meta="RATE")
+    optimizer: str = _option(
+        "adam",
+        OPTIMISER,
+        "the optimiser; sgd is plain gradient descent",
+        choices=("adam", "sgd", "lbfgs"),
+    )
+    learning_rate: float = _option(
+        10.0, OPTIMISER, "the learning rate of adam and sgd", above=0, meta="RATE"
+    )
+    learning_rate_decay: float = _option(
+        1.0,
+        OPTIMISER,
+        "factor by which the learning rate falls in 100 steps, little by little",
+        above=0,
+        most=1,
+        meta="FACTOR",
+    )
+    clip: bool = _option(
+        False,
+        OPTIMISER,
+        "with adam and sgd, hold the pixels within 0..255 after each step, as lbfgs always does",
+    )
     beta1: float = _option(0.9, OPTIMISER, "Adam's beta1, below 1", least=0, meta="BETA")
     beta2: float = _option(0.999, OPTIMISER, "Adam's beta2, below 1", least=0, meta="BETA")
     eps: float = _option(1e-8, OPTIMISER, "Adam's epsilon", above=0, meta="EPSILON")

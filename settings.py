@@ -544,12 +544,79 @@ _GATYS = {
     "iterations": 500,
 }
 
+# Both of Keras's examples: a sum of squares; Gram matrices S and C as sums over positions, in
+# sum (S - C)^2 / (4 * 3^2 * (HW)^2) with the channels and the pixels of the picture and not of the
+# layer; and sum (a + b)^1.25 of the squared differences to the pixel below and to the right.
+_KERAS = {
+    "content_loss": "sum",
+    "style_layers": _shares(STYLE_LAYERS, 1 / 5),
+    "gram_divisor": "pixels",
+    "style_loss": "quarter-sum",
+    "tv_loss": "isotropic-sum",
+    "tv_exponent": 2.5,
+}
+
 PRESETS = {
     "neural-style": Preset("the default: the pipeline in use for a decade, with Adam", {}),
     "gatys": Preset("the paper, arXiv 1508.06576, with L-BFGS", _GATYS),
-    # The script neural_style_transfer.py of the Keras examples, in the variant with these weights.
-    "keras-lbfgs": Preset(
-        "the Keras example: the paper's losses, 10 rounds of L-BFGS",
+    # examples/neural_style_transfer.py of keras-team/keras as it was in 2016 (with VGG-16, 400
+    # pixels high, the style resized to the content's height and width). There L-BFGS is not held
+    # within 0..255. fmin_l_bfgs_b with maxfun=20 ends once it has counted 20 evaluations.
+    "keras-2016": Preset(
+        "the script of 2016 in Keras's examples, 10 rounds of L-BFGS (there with --network vgg16)",
+        _KERAS
+        | {
+            "content_layers": ("relu4_2",),
+            "content_weight": 0.025,
+            "style_weight": 1.0,
+            "tv_weight": 1.0,
+            "noise": "uniform-around-mean",
+            "optimizer": "lbfgs",
+            "lbfgs_round": 20,
+            "iterations": 200,
+        },
+    ),
+    # examples/generative/neural_style_transfer.py of keras-team/keras-io, last changed in 2020.
+    "keras": Preset(
+        "the example on Keras's site: from the content, 4000 steps of gradient descent",
+        _KERAS
+        | {
+            "content_layers": ("relu5_2",),
+            "content_weight": 2.5e-8,
+            "style_weight": 1e-6,
+            "tv_weight": 1e-6,
+            "initial_noiseblend": 0.0,
+            "optimizer": "sgd",
+            "learning_rate": 100.0,
+            "learning_rate_decay": 0.96,
+            "iterations": 4000,
+        },
+    ),
+    # site/en/tutorials/generative/style_transfer.ipynb of tensorflow/docs, with its total
+    # variation. Its picture is in 0..1: 255 times the step, 1/255 of the gradient, to which Adam's
+    # epsilon is added, and of the differences of neighbours.
+    "tensorflow-tutorial": Preset(
+        "TensorFlow's tutorial: from the content, Adam within 0..255",
+        {
+            "content_layers": ("relu5_2",),
+            "content_weight": 1e4,
+            "style_layers": _shares(STYLE_LAYERS, 0.2),
+            "gram_divisor": "positions",
+            "style_weight": 1e-2,
+            "tv_loss": "sum",
+            "tv_exponent": 1.0,
+            "tv_weight": 30 / 255,
+            "initial_noiseblend": 0.0,
+            "learning_rate": 0.02 * 255,
+            "beta1": 0.99,
+            "eps": 0.1 / 255,
+            "clip": True,
+            "iterations": 1000,
+        },
+    ),
+    # The formulas of arXiv 1508.06576, with weights of no published recipe.
+    "alpha-beta-lbfgs": Preset(
+        "the paper's losses with alpha 0.025, beta 5 and smoothness, 10 rounds of L-BFGS",
         _GATYS
         | {
             "pooling": "max",
@@ -591,7 +658,7 @@ PRESETS = {
         },
     ),
     "fast": Preset(
-        "the objective of neural-style, reached about ten times faster",
+        "the objective of neural-style, about ten times faster (on two CPU cores with BF16)",
         {
             "optimizer": "lbfgs",
             "lbfgs_memory": 40,

@@ -26,6 +26,12 @@ CONTENT = {
     "mean": lambda positions, channels: 1 / (positions * channels),
     "half-mean": lambda positions, channels: 1 / (2 * positions * channels),
     "half-sum": lambda positions, channels: 1 / 2,
+    "sum": lambda positions, channels: 1.0,
+}
+GRAM = {  # what a Gram matrix is divided by
+    "activations": lambda positions, channels, pixels: positions * channels,
+    "positions": lambda positions, channels, pixels: positions,
+    "pixels": lambda positions, channels, pixels: 3 * pixels,
 }
 STYLE = {
     "mean": lambda channels: 1 / channels**2,
@@ -53,16 +59,20 @@ def content_loss(features, target, kind: str = "mean", positions: int | None = N
     return factor * ops.sum(squares, axis=(1, 2, 3))
 
 
-def gram_matrix(features, positions: int | None = None, weights=None):
+def gram_matrix(
+    features, positions: int | None = None, weights=None, kind="activations", pixels=None
+):
     """Which channels fire together, wherever in the picture: G = FᵀF / MN, after equation 3.
 
-    The paper's Gram matrix is the sum FᵀF; divided by the number of activations, it does not
-    depend on the size of the picture.
+    The paper's Gram matrix is the sum FᵀF; divided by the number of activations, of positions or
+    of pixels, it does not depend on the size of the picture.
 
     Args:
         features: F, (n, H, W, N) of any float dtype.
         positions: M of the whole picture in this layer; H·W if not given.
         weights: of the positions, (1, H, W, 1) float32 with a mean of 1 over the whole picture.
+        kind: what it is divided by, a key of `GRAM`.
+        pixels: of the whole picture, which `pixels` asks for.
 
     Returns:
         (n, N, N) float32, symmetric.
@@ -73,7 +83,8 @@ def gram_matrix(features, positions: int | None = None, weights=None):
     flat = ops.reshape(_float32(features), (*shape, height * width, channels))
     other = flat if weights is None else flat * ops.reshape(weights, (height * width, 1))
     gram = ops.matmul(ops.transpose(flat, axes), other)
-    gram = gram / ((positions or height * width) * channels)
+    # A float, since JAX's integers have 32 bits.
+    gram = gram / float(GRAM[kind](positions or height * width, channels, pixels))
     return ops.reshape(gram, (-1, channels, channels))
 
 
@@ -93,9 +104,11 @@ def style_loss(gram, target, kind: str = "mean"):
     return STYLE[kind](gram.shape[-1]) * ops.sum(ops.square(gram - target), axis=(-2, -1))
 
 
-def total_variation(image, across=None, size=None, weights=None):
-    """How rough a picture is: the mean of the squared differences of vertical neighbours plus
-    that of horizontal ones (after Mahendran and Vedaldi, arXiv 1412.0035, section 3.2).
+def total_variation(image, across=None, size=None, weights=None, kind="mean", exponent=2.0):
+    """How rough a picture is, by the differences d of vertical neighbours and e of horizontal ones.
+
+    After Mahendran and Vedaldi, arXiv 1412.0035, section 3.2, whose family is Σ (d² + e²)^(β/2);
+    the total variation proper has β = 1. The default is β = 2, the squared differences.
 
     Args:
         image: (n, H, W, 3), H and W at least 2; or of a part of a picture, its rows and the one
@@ -104,6 +117,9 @@ def total_variation(image, across=None, size=None, weights=None):
         size: height and width of the whole picture; H and W if not given.
         weights: of the part's pixels, each of which stands for the differences to the one below
             and to the one to the right, (1, H, W, 1) float32.
+        kind: `mean`, the mean of |d|^β plus that of |e|^β; `sum`, their sums; `isotropic-sum`,
+            the paper's, over the pixels that have both neighbours.
+        exponent: β, at least 1.
 
     Returns:
         (n,) float32, one loss per picture.
@@ -113,10 +129,14 @@ def total_variation(image, across=None, size=None, weights=None):
     image, across, channels = _float32(image), _float32(across), image.shape[3]
     down = ops.square(image[:, 1:] - image[:, :-1])
     right = ops.square(across[:, :, 1:] - across[:, :, :-1])
-    if weights is not None:
-        down = down * weights[:, : down.shape[1]]
-        right = right * weights[:, :, : right.shape[2]]
-    vertical, horizontal = (ops.sum(x, axis=(1, 2, 3)) for x in (down, right))
+    if kind == "isotropic-sum":
+        both = down[:, :, : right.shape[2]] + right[:, : down.shape[1]]
+        return _weighted_sum(_power(both, exponent / 2), weights)
+    vertical, horizontal = (
+        _weighted_sum(_power(squares, exponent / 2), weights) for squares in (down, right)
+    )
+    if kind == "sum":
+        return vertical + horizontal
     return vertical / ((height - 1) * width * channels) + horizontal / (
         height * (width - 1) * channels
     )
@@ -331,6 +351,7 @@ class Gram:
     scale: float  # of the activations
     shares: Sequence[float]  # of each style
     mask: np.ndarray | None = None
+    divisor: str = "activations"  # a key of GRAM
 
     name = "style"
 
@@ -340,7 +361,13 @@ class Gram:
     def sums(self, view: View, taken):
         return {
             layer: self.scale**2
-            * gram_matrix(view.features[layer], view.positions(layer), (taken or {}).get(layer))
+            * gram_matrix(
+                view.features[layer],
+                view.positions(layer),
+                (taken or {}).get(layer),
+                self.divisor,
+                math.prod(view.size),
+            )
             for layer in self.layers
         }
 
@@ -403,6 +430,8 @@ class TotalVariation:
     """The roughness of the picture itself."""
 
     weight: float
+    kind: str = "mean"  # of `total_variation`
+    exponent: float = 2.0
     mask: np.ndarray | None = None
 
     name, layers = "tv", {}
@@ -411,8 +440,9 @@ class TotalVariation:
         return {} if self.mask is None else {"pixels": view.weights(self.mask)}
 
     def sums(self, view: View, taken):
-        weights = taken.get("pixels")
-        return self.weight * total_variation(view.rows, view.columns, view.size, weights)
+        return self.weight * total_variation(
+            view.rows, view.columns, view.size, taken.get("pixels"), self.kind, self.exponent
+        )
 
 
 def terms(
@@ -439,8 +469,9 @@ def terms(
     if settings.style_loss == "wasserstein":
         style = Wasserstein(*style, *seen)
     else:
-        style = Gram(*style, settings.style_loss, *seen)
-    return [content, style, TotalVariation(settings.tv_weight, masks.get("tv"))]
+        style = Gram(*style, settings.style_loss, *seen, settings.gram_divisor)
+    tv = TotalVariation(settings.tv_weight, settings.tv_loss, settings.tv_exponent, masks.get("tv"))
+    return [content, style, tv]
 
 
 def _weights(term: Term, view: View) -> dict:
@@ -448,6 +479,21 @@ def _weights(term: Term, view: View) -> dict:
     if term.mask is None:
         return {}
     return {layer: view.weights(term.mask, layer) for layer in term.layers}
+
+
+def _weighted_sum(values, weights):
+    """(n, h, w, 3) -> (n,), each pixel's by its weight, if there are any."""
+    if weights is not None:
+        values = values * weights[:, : values.shape[1], : values.shape[2]]
+    return ops.sum(values, axis=(1, 2, 3))
+
+
+def _power(squares, exponent: float):
+    """Squares to a power; where they are 0 with a gradient of 0, which below 1 there is not."""
+    if exponent == 1:
+        return squares
+    positive = squares > 0
+    return ops.where(positive, ops.power(ops.where(positive, squares, 1.0), exponent), 0.0)
 
 
 def _float32(tensor):

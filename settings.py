@@ -106,8 +106,8 @@ class Settings:
         "mean",
         LOOK,
         "the sum of squared differences of a layer's N channels at M positions, divided by MN "
-        "(mean) or 2MN (half-mean), or halved (half-sum)",
-        choices=("mean", "half-mean", "half-sum"),
+        "(mean) or 2MN (half-mean), halved (half-sum), or as it is (sum)",
+        choices=("mean", "half-mean", "half-sum", "sum"),
     )
     style_weight: float = _option(500.0, LOOK, "how much the style counts", least=0, meta="WEIGHT")
     style_layer_weight_exp: float = _option(
@@ -136,6 +136,13 @@ class Settings:
     activation_scale: float = _option(
         1.0, LOOK, "factor on all activations before the losses", above=0, meta="FACTOR"
     )
+    gram_divisor: str = _option(
+        "activations",
+        LOOK,
+        "what a layer's Gram matrix, a sum over M positions of N channels, is divided by: MN "
+        "(activations), M (positions), or 3 times the number of the picture's pixels (pixels)",
+        choices=("activations", "positions", "pixels"),
+    )
     # normalised to sum to 1; None is equal shares
     style_blend_weights: tuple[float, ...] | None = _option(
         None,
@@ -147,6 +154,22 @@ class Settings:
     )
     tv_weight: float = _option(
         100.0, LOOK, "how much smoothness (total variation) counts", least=0, meta="WEIGHT"
+    )
+    tv_loss: str = _option(
+        "mean",
+        LOOK,
+        "the total variation: the differences of vertical and of horizontal neighbours to a "
+        "power, the mean of each (mean) or their sum (sum); or the sum over the pixels of the "
+        "length of both together, to that power (isotropic-sum)",
+        choices=("mean", "sum", "isotropic-sum"),
+    )
+    tv_exponent: float = _option(
+        2.0,
+        LOOK,
+        "power of the differences in the total variation: 2 for their squares, 1 for their "
+        "absolute values, which spare edges",
+        least=1,
+        meta="POWER",
     )
     pooling: str = _option(
         "max", LOOK, "the network's pooling, whatever its file says", choices=("max", "avg")
@@ -180,8 +203,9 @@ class Settings:
     noise: str = _option(
         "normal",
         START,
-        "the noise: normal around the mean pixel with a deviation of 0.256, or uniform in 0..255",
-        choices=("normal", "uniform"),
+        "the noise: normal around the mean pixel with a deviation of 0.256, uniform in 0..255, or "
+        "uniform from 128 below the mean pixel to 127 above it",
+        choices=("normal", "uniform", "uniform-around-mean"),
     )
     seed: int = _option(0, START, "seed of the noise", least=0, meta="N")
 
@@ -192,8 +216,28 @@ class Settings:
         least=1,
         meta="N",
     )
-    optimizer: str = _option("adam", OPTIMISER, "the optimiser", choices=("adam", "lbfgs"))
-    learning_rate: float = _option(10.0, OPTIMISER, "Adam's learning rate", above=0, meta="RATE")
+    optimizer: str = _option(
+        "adam",
+        OPTIMISER,
+        "the optimiser; sgd is plain gradient descent",
+        choices=("adam", "sgd", "lbfgs"),
+    )
+    learning_rate: float = _option(
+        10.0, OPTIMISER, "the learning rate of adam and sgd", above=0, meta="RATE"
+    )
+    learning_rate_decay: float = _option(
+        1.0,
+        OPTIMISER,
+        "factor by which the learning rate falls in 100 steps, little by little",
+        above=0,
+        most=1,
+        meta="FACTOR",
+    )
+    clip: bool = _option(
+        False,
+        OPTIMISER,
+        "with adam and sgd, hold the pixels within 0..255 after each step, as lbfgs always does",
+    )
     beta1: float = _option(0.9, OPTIMISER, "Adam's beta1, below 1", least=0, meta="BETA")
     beta2: float = _option(0.999, OPTIMISER, "Adam's beta2, below 1", least=0, meta="BETA")
     eps: float = _option(1e-8, OPTIMISER, "Adam's epsilon", above=0, meta="EPSILON")
@@ -292,7 +336,7 @@ class Settings:
         None,
         MACHINE,
         "cpu, gpu, or one of several: gpu:1",
-        none="the engine's choice",
+        none="the backend's choice",
         meta="DEVICE",
     )
     precision: str = _option(
@@ -350,8 +394,10 @@ class Settings:
                 raise ValueError(f"--device is cpu, gpu or gpu:N, not {self.device}")
 
     def recipe_is_slow(self) -> bool:
-        """Whether nothing was asked for that `--preset fast` is faster by."""
-        return self.optimizer == "adam" and self.scales == "off" and self.warm_start is None
+        """Whether `--preset fast` has the same losses and is faster."""
+        ways = (self.optimizer, self.scales, self.warm_start)
+        layers = (self.content_layers, self.style_layers)
+        return ways == ("adam", "off", None) and layers == (None, None)
 
     def check_styles(self, count: int) -> None:
         """Raise ValueError where what is given once per style is not given `count` times."""
@@ -521,12 +567,79 @@ _GATYS = {
     "iterations": 500,
 }
 
+# Both of Keras's examples: a sum of squares; Gram matrices S and C as sums over positions, in
+# sum (S - C)^2 / (4 * 3^2 * (HW)^2) with the channels and the pixels of the picture and not of the
+# layer; and sum (a + b)^1.25 of the squared differences to the pixel below and to the right.
+_KERAS = {
+    "content_loss": "sum",
+    "style_layers": _shares(STYLE_LAYERS, 1 / 5),
+    "gram_divisor": "pixels",
+    "style_loss": "quarter-sum",
+    "tv_loss": "isotropic-sum",
+    "tv_exponent": 2.5,
+}
+
 PRESETS = {
     "neural-style": Preset("the default: the pipeline in use for a decade, with Adam", {}),
     "gatys": Preset("the paper, arXiv 1508.06576, with L-BFGS", _GATYS),
-    # The script neural_style_transfer.py of the Keras examples, in the variant with these weights.
-    "keras-lbfgs": Preset(
-        "the Keras example: the paper's losses, 10 rounds of L-BFGS",
+    # examples/neural_style_transfer.py of keras-team/keras as it was in 2016 (with VGG-16, 400
+    # pixels high, the style resized to the content's height and width). There L-BFGS is not held
+    # within 0..255. fmin_l_bfgs_b with maxfun=20 ends once it has counted 20 evaluations.
+    "keras-2016": Preset(
+        "the script of 2016 in Keras's examples, 10 rounds of L-BFGS (there with --network vgg16)",
+        _KERAS
+        | {
+            "content_layers": ("relu4_2",),
+            "content_weight": 0.025,
+            "style_weight": 1.0,
+            "tv_weight": 1.0,
+            "noise": "uniform-around-mean",
+            "optimizer": "lbfgs",
+            "lbfgs_round": 20,
+            "iterations": 200,
+        },
+    ),
+    # examples/generative/neural_style_transfer.py of keras-team/keras-io, last changed in 2020.
+    "keras": Preset(
+        "the example on Keras's site: from the content, 4000 steps of gradient descent",
+        _KERAS
+        | {
+            "content_layers": ("relu5_2",),
+            "content_weight": 2.5e-8,
+            "style_weight": 1e-6,
+            "tv_weight": 1e-6,
+            "initial_noiseblend": 0.0,
+            "optimizer": "sgd",
+            "learning_rate": 100.0,
+            "learning_rate_decay": 0.96,
+            "iterations": 4000,
+        },
+    ),
+    # site/en/tutorials/generative/style_transfer.ipynb of tensorflow/docs, with its total
+    # variation. Its picture is in 0..1: 255 times the step, 1/255 of the gradient, to which Adam's
+    # epsilon is added, and of the differences of neighbours.
+    "tensorflow-tutorial": Preset(
+        "TensorFlow's tutorial: from the content, Adam within 0..255",
+        {
+            "content_layers": ("relu5_2",),
+            "content_weight": 1e4,
+            "style_layers": _shares(STYLE_LAYERS, 0.2),
+            "gram_divisor": "positions",
+            "style_weight": 1e-2,
+            "tv_loss": "sum",
+            "tv_exponent": 1.0,
+            "tv_weight": 30 / 255,
+            "initial_noiseblend": 0.0,
+            "learning_rate": 0.02 * 255,
+            "beta1": 0.99,
+            "eps": 0.1 / 255,
+            "clip": True,
+            "iterations": 1000,
+        },
+    ),
+    # The formulas of arXiv 1508.06576, with weights of no published recipe.
+    "alpha-beta-lbfgs": Preset(
+        "the paper's losses with alpha 0.025, beta 5 and smoothness, 10 rounds of L-BFGS",
         _GATYS
         | {
             "pooling": "max",
@@ -568,7 +681,7 @@ PRESETS = {
         },
     ),
     "fast": Preset(
-        "the objective of neural-style, reached about ten times faster",
+        "the objective of neural-style, about ten times faster (on two CPU cores with BF16)",
         {
             "optimizer": "lbfgs",
             "lbfgs_memory": 40,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import pictures
-from .minimise.adam import Adam
+from .minimise.descent import Descent
 from .minimise.rescaling import enlarged, rescaled
 from .minimise.schedule import Stage, schedule
 from .objective import Losses, Objective
@@ -256,9 +256,9 @@ def _begin(
     )
     image = enlarged(image, (stage.height, stage.width))
     image = _shifted(image, record.mean_pixel, stage.network.mean_pixel)
-    if settings.optimizer == "adam":
-        return Adam(objective, image, settings, state)
-    from .minimise.lbfgs import LBFGS  # and with it scipy, which Adam does without
+    if settings.optimizer != "lbfgs":
+        return Descent(objective, image, settings, state, stage.network.mean_pixel)
+    from .minimise.lbfgs import LBFGS  # and with it scipy, which the others do without
 
     settings = replace(settings, lbfgs_memory=stage.lbfgs_memory)
     state = state if is_continued else []  # the curvature is another one at another size
@@ -284,6 +284,8 @@ def initial_image(
     random = np.random.default_rng(settings.seed)
     if settings.noise == "uniform":
         noise = random.uniform(0, 255, picture.shape) - mean_pixel
+    elif settings.noise == "uniform-around-mean":
+        noise = random.uniform(0, 255, picture.shape) - 128
     else:
         noise = random.normal(scale=NOISE, size=picture.shape)
     noise *= share

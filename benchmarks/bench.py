@@ -6,7 +6,7 @@
 
 `gradient`: seconds for a gradient of the default objective, peak memory and the share of the
 machine's own matrix-product rate, by size, precision and tile, and the time from process start to
-the first iteration. Each row is a process of its own; choose the engine with KERAS_BACKEND.
+the first iteration. Each row is a process of its own; choose Keras's backend with KERAS_BACKEND.
 
 `loss`: the time that the preset `fast`, from process start, takes to a picture as good as the best
 that the plain run passes. --plain is the table of a full plain run (--progress-write), from
@@ -43,12 +43,12 @@ def machine() -> str:
     import keras
     import psutil
 
-    engine = keras.backend.backend()
-    version = __import__(engine).__version__
+    backend = keras.backend.backend()
+    version = __import__(backend).__version__
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{model}, {os.cpu_count()} cores{bf16}, {memory:.0f} GiB; Python "
-        f"{platform.python_version()}, {engine} {version}, Keras {keras.version()}"
+        f"{platform.python_version()}, {backend} {version}, Keras {keras.version()}"
     )
 
 

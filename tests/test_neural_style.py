@@ -16,6 +16,7 @@ from conftest import picture, small_layers, write_mat
 from neural_style_keras import backend, neural_style
 from neural_style_keras import pictures as images
 from neural_style_keras.runs import progress, state
+from neural_style_keras.settings import PRESETS
 from PIL import Image
 from test_pictures import bomb
 
@@ -588,15 +589,26 @@ def test_ctrl_c_while_it_starts(arguments, tmp_path):
     assert "interrupted" in err and "Traceback" not in err
 
 
-@pytest.mark.parametrize(
-    "preset", ["gatys", "keras-lbfgs", "alpha-beta", "pytorch-tutorial", "fast"]
-)
+# Of each preset: the style loss, its Gram matrices, the total variation, the optimiser.
+IN_SHORT = {
+    "neural-style": ("mean", "activations", 100.0, "adam"),
+    "gatys": ("quarter-sum", "activations", 0.0, "lbfgs"),
+    "keras-2016": ("quarter-sum", "pixels", 1.0, "lbfgs"),
+    "keras": ("quarter-sum", "pixels", 1e-6, "sgd"),
+    "tensorflow-tutorial": ("mean", "positions", 30 / 255, "adam"),
+    "alpha-beta-lbfgs": ("quarter-sum", "activations", 1.0, "lbfgs"),
+    "alpha-beta": ("quarter-sum", "activations", 0.0, "adam"),
+    "pytorch-tutorial": ("mean", "activations", 0.0, "lbfgs"),
+    "fast": ("mean", "activations", 100.0, "lbfgs"),
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_runs_by_its_name(arguments, preset):
     assert main(*arguments, "--preset", preset) == 0
     about = json.loads(images.comment("out.png"))["settings"]
-    assert about["style_loss"] == {"gatys": "quarter-sum", "fast": "mean"}.get(
-        preset, about["style_loss"]
-    )
+    names = ("style_loss", "gram_divisor", "tv_weight", "optimizer")
+    assert tuple(about[name] for name in names) == IN_SHORT[preset]
     assert about["iterations"] == 6  # a flag overrides
 
 

@@ -157,6 +157,45 @@ def pytorch_tutorial(x, p, a):
     return content, style
 
 
+def keras_example(x, p, a, layer, alpha, beta):
+    """keras-team/keras, examples/neural_style_transfer.py (2016), and keras-io, examples/
+    generative/neural_style_transfer.py: Gram matrices as sums, the size of the picture."""
+    content = alpha * ((x[layer] - p[layer]) ** 2).sum()
+    style, channels, size = 0, 3, 24 * 32
+    for i in range(1, 6):
+        now, then = flat(x[f"relu{i}_1"]), flat(a[f"relu{i}_1"])
+        difference = now.T @ now - then.T @ then
+        style += beta / 5 * (difference**2).sum() / (4 * channels**2 * size**2)
+    return content, style
+
+
+def tensorflow_tutorial(x, p, a):
+    """tensorflow/docs, site/en/tutorials/generative/style_transfer.ipynb: means of squares, and
+    Gram matrices as means over the positions."""
+    content = 1e4 * np.mean((x["relu5_2"] - p["relu5_2"]) ** 2)
+    style = 0
+    for i in range(1, 6):
+        grams = [f.T @ f / len(f) for f in (flat(x[f"relu{i}_1"]), flat(a[f"relu{i}_1"]))]
+        style += 1e-2 / 5 * np.mean((grams[0] - grams[1]) ** 2)
+    return content, style
+
+
+def mean_of_squares(pixels):
+    return sum(np.mean(np.diff(pixels, axis=axis) ** 2) for axis in (0, 1))
+
+
+def of_keras(pixels):
+    """The squared differences to the pixel below and to the right, where there are both."""
+    below = (pixels[1:, :-1] - pixels[:-1, :-1]) ** 2
+    right = (pixels[:-1, 1:] - pixels[:-1, :-1]) ** 2
+    return ((below + right) ** 1.25).sum()
+
+
+def of_tensorflow(pixels):
+    """`tf.image.total_variation` of a picture in 0..1."""
+    return sum(np.abs(np.diff(pixels / 255, axis=axis)).sum() for axis in (0, 1))
+
+
 def neural_style(x, p, a):
     content = 5 * np.mean((x["relu4_2"] - p["relu4_2"]) ** 2)
     style = 0
@@ -170,23 +209,31 @@ def neural_style(x, p, a):
 
 
 @pytest.mark.parametrize(
-    ("preset", "formula", "tv_weight"),
+    ("preset", "formula", "tv_weight", "variation"),
     [
-        ("neural-style", neural_style, 100),
-        ("fast", neural_style, 100),
-        ("gatys", lambda x, p, a: gatys(x, p, a, 1, 1000), 0),
-        ("keras-lbfgs", lambda x, p, a: gatys(x, p, a, 0.025, 5), 1),
-        ("alpha-beta", alpha_beta, 0),
-        ("pytorch-tutorial", pytorch_tutorial, 0),
+        ("neural-style", neural_style, 100, mean_of_squares),
+        ("fast", neural_style, 100, mean_of_squares),
+        ("gatys", lambda x, p, a: gatys(x, p, a, 1, 1000), 0, mean_of_squares),
+        (
+            *("keras-2016", lambda x, p, a: keras_example(x, p, a, "relu4_2", 0.025, 1)),
+            *(1, of_keras),
+        ),
+        (
+            *("keras", lambda x, p, a: keras_example(x, p, a, "relu5_2", 2.5e-8, 1e-6)),
+            *(1e-6, of_keras),
+        ),
+        ("tensorflow-tutorial", tensorflow_tutorial, 30, of_tensorflow),
+        ("alpha-beta-lbfgs", lambda x, p, a: gatys(x, p, a, 0.025, 5), 1, mean_of_squares),
+        ("alpha-beta", alpha_beta, 0, mean_of_squares),
+        ("pytorch-tutorial", pytorch_tutorial, 0, mean_of_squares),
     ],
 )
-def test_each_preset_is_its_formula(network, preset, formula, tv_weight):
+def test_each_preset_is_its_formula(network, preset, formula, tv_weight, variation):
     s = Settings(**PRESETS[preset].settings | {"precision": "float32"})
     image, style = picture(24, 32, seed=5), picture(24, 32, seed=6)
     x, p, a = by_hand(network, s, image, CONTENT, style)
     content, of_style = formula(x, p, a)
-    pixels = image.astype(np.float64)
-    tv = tv_weight * sum(np.mean(np.diff(pixels, axis=axis) ** 2) for axis in (0, 1))
+    tv = tv_weight * variation(image.astype(np.float64))
     got = Objective(CONTENT, [style], s, network).evaluate(
         vgg.preprocess(image, network.mean_pixel)
     )
@@ -230,6 +277,37 @@ def test_tiled_is_untiled(network, pooling, size, blend):
     for term in ("content", "style", "tv", "total"):
         assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
     assert tiled.evaluate(image).total == pytest.approx(whole_losses.total, rel=1e-4)
+
+
+@pytest.mark.parametrize("recipe", ["keras-2016", "keras", "tensorflow-tutorial"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_each_recipe_is_the_same_in_tiles(network, recipe, masked):
+    """Sums, other Gram matrices, and a total variation that couples a pixel's two neighbours."""
+    s, size = preset(recipe), (150, 210)
+    content, style = picture(*size), picture(90, 120, seed=1)
+    image = vgg.preprocess(picture(*size, seed=3), network.mean_pixel)
+    masks = dict.fromkeys(("content", "style", "tv"), MASK) if masked else None
+    whole_losses, whole = Objective(content, [style], s, network, 0, masks).gradient(image)
+    tiled = Objective(content, [style], s, network, 50, masks)
+    assert len(tiled.tiles) > 4
+    tiled_losses, gradient = tiled.gradient(image)
+    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
+    for term in ("content", "style", "tv", "total"):
+        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+
+
+@pytest.mark.parametrize("recipe", ["keras", "tensorflow-tutorial"])
+def test_each_recipe_is_the_same_in_a_batch(network, recipe):
+    s, contents = preset(recipe), np.stack([CONTENT, picture(24, 32, seed=4)])
+    images = vgg.preprocess(contents[::-1], MEAN).astype(np.float32)
+    both = Objective(contents, [STYLE], s, network).evaluate(images)
+    singles = [
+        Objective(content, [STYLE], s, network).evaluate(image[np.newaxis])
+        for content, image in zip(contents, images)
+    ]
+    for term in ("content", "style", "tv"):
+        wanted = sum(getattr(one, term) for one in singles)
+        assert getattr(both, term) == pytest.approx(wanted, rel=1e-5)
 
 
 @needs_shared

@@ -33,8 +33,14 @@ from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, p
         ({"tile": "-5"}, "--tile is auto or a number of pixels"),
         ({"scales": "1"}, "--scales is off, auto or a factor above 1"),
         ({"scales": "many"}, "--scales is off, auto or a factor above 1"),
-        ({"optimizer": "sgd"}, "--optimizer is adam or lbfgs"),
-        ({"content_loss": "sum"}, "--content-loss is mean or half-mean or half-sum"),
+        ({"optimizer": "rmsprop"}, "--optimizer is adam or sgd or lbfgs"),
+        ({"content_loss": "total"}, "--content-loss is mean or half-mean or half-sum or sum"),
+        ({"gram_divisor": "channels"}, "--gram-divisor is activations or positions or pixels"),
+        ({"tv_loss": "isotropic"}, "--tv-loss is mean or sum or isotropic-sum"),
+        ({"tv_exponent": 0.5}, "--tv-exponent must be at least 1"),
+        ({"noise": "none"}, "--noise is normal or uniform or uniform-around-mean"),
+        ({"learning_rate_decay": 0.0}, "--learning-rate-decay must be above 0"),
+        ({"learning_rate_decay": 1.1}, "--learning-rate-decay must be at most 1"),
         ({"device": "tpu"}, "--device is cpu, gpu or gpu:N"),
         ({"device": "gpu:x"}, "--device is cpu, gpu or gpu:N"),
         ({"device": "gpu:"}, "--device is cpu, gpu or gpu:N"),
@@ -50,6 +56,8 @@ def test_the_defaults_are_those_users_know():
     assert (s.content_weight, s.style_weight, s.tv_weight) == (5, 500, 100)
     assert (s.learning_rate, s.beta1, s.beta2, s.eps) == (10, 0.9, 0.999, 1e-8)
     assert (s.iterations, s.pooling, s.content_weight_blend) == (1000, "max", 1)
+    assert (s.gram_divisor, s.tv_loss, s.tv_exponent) == ("activations", "mean", 2)
+    assert (s.optimizer, s.learning_rate_decay, s.clip) == ("adam", 1, False)
 
 
 @pytest.mark.parametrize("pattern", ["out_{:05}.jpg", "out_%05d.jpg"])

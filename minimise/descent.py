@@ -1,4 +1,5 @@
-"""Adam on the pixels of a picture: Kingma and Ba, arXiv 1412.6980, as Keras has it."""
+"""Keras's optimisers on the pixels of a picture: Adam (Kingma and Ba, arXiv 1412.6980), and
+plain gradient descent."""
 
 from __future__ import annotations
 
@@ -11,22 +12,33 @@ from ..objective import Losses, Objective
 from ..settings import Settings
 from .rescaling import rescaled_moment
 
+DECAY_STEPS = 100  # in which the learning rate falls by --learning-rate-decay
 
-class Adam:
+
+class Descent:
     """A minimiser (see the package) whose best iterate is its present one."""
 
     finished = False
 
     def __init__(
-        self, objective: Objective, start: np.ndarray, settings: Settings, state: list[np.ndarray]
+        self,
+        objective: Objective,
+        start: np.ndarray,
+        settings: Settings,
+        state: list[np.ndarray],
+        mean_pixel: np.ndarray,
     ):
-        """Begin at `start`, (1, H, W, 3), with the state of an Adam before, of any size, or []."""
+        """Begin at `start`, (1, H, W, 3), with the state of a run before, of any size, or [].
+
+        With `settings.clip`, each step ends within 0..255, the mean pixel being (3,) RGB.
+        """
         self.objective = objective
         # A copy, since PyTorch would paint in the caller's memory.
         self.variable = keras.Variable(start.copy(), name="image")
-        self.optimizer = keras.optimizers.Adam(
-            settings.learning_rate, settings.beta1, settings.beta2, settings.eps
-        )
+        if settings.clip:
+            low = np.asarray(-mean_pixel, np.float32)
+            self.variable.constraint = lambda image: ops.clip(image, low, low + 255)
+        self.optimizer = optimizer(settings)
         self.optimizer.build([self.variable])
         moments = 0
         for variable, value in zip(self.optimizer.variables, state):
@@ -51,5 +63,22 @@ class Adam:
         return self.objective.evaluate(image), image
 
     def state(self) -> list[np.ndarray]:
-        """The learning rate, the steps taken and the two moments of the gradient."""
+        """The steps taken, the learning rate where it is constant, and Adam's two moments of the
+        gradient."""
         return [ops.convert_to_numpy(v.value).copy() for v in self.optimizer.variables]
+
+
+def optimizer(settings: Settings) -> keras.optimizers.Optimizer:
+    """Keras's optimiser of that name, as the settings have it.
+
+    A learning rate that falls is Keras's schedule: computed from the optimiser's own count of
+    steps, which is part of its state, and so within the compiled step.
+    """
+    rate = settings.learning_rate
+    if settings.learning_rate_decay < 1:
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            rate, DECAY_STEPS, settings.learning_rate_decay
+        )
+    if settings.optimizer == "sgd":
+        return keras.optimizers.SGD(rate)
+    return keras.optimizers.Adam(rate, settings.beta1, settings.beta2, settings.eps)

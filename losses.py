@@ -73,7 +73,8 @@ def gram_matrix(features, positions: int | None = None, weights=None):
     flat = ops.reshape(_float32(features), (*shape, height * width, channels))
     other = flat if weights is None else flat * ops.reshape(weights, (height * width, 1))
     gram = ops.matmul(ops.transpose(flat, axes), other)
-    gram = gram / ((positions or height * width) * channels)
+    # As a float, since JAX takes whole numbers for 32 bits wide: here and below.
+    gram = gram / float((positions or height * width) * channels)
     return ops.reshape(gram, (-1, channels, channels))
 
 
@@ -117,9 +118,8 @@ def total_variation(image, across=None, size=None, weights=None):
         down = down * weights[:, : down.shape[1]]
         right = right * weights[:, :, : right.shape[2]]
     vertical, horizontal = (ops.sum(x, axis=(1, 2, 3)) for x in (down, right))
-    return vertical / ((height - 1) * width * channels) + horizontal / (
-        height * (width - 1) * channels
-    )
+    rows, columns = (float(n * channels) for n in ((height - 1) * width, height * (width - 1)))
+    return vertical / rows + horizontal / columns
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from .. import memory
+
 INTERRUPTED = 128 + signal.SIGINT  # the exit code
 
 
@@ -60,8 +62,8 @@ def deferred_interrupt():
 
 def sentence(error: Exception) -> str:
     """What an error says, in one line."""
-    if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:
-        return "out of memory: choose a smaller --width"
+    if memory.ran_out(error):
+        return "out of memory: choose a smaller --width or --tile"
     if isinstance(error, OSError) and error.strerror:
         where = error.filename2 or error.filename
         return f"{where}: {error.strerror}" if where else error.strerror

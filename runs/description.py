@@ -49,7 +49,7 @@ def lines(
     names = ("content", *["style"] * len(job.styles))
     for name, path, (width, height) in zip(names, (job.content, *job.styles), sizes):
         yield f"{name}: {path}, {width}x{height} pixels"
-    device = s.device or backend.default_device()
+    device = backend.device_name(s.device)
     tiles = f", in tiles of {s.tile} pixels" if s.tile != "0" else ""
     yield (
         f"network: {used.path}, {s.pooling} pooling, {s.precision}, {backend.NAME} on "

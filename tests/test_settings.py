@@ -9,7 +9,7 @@ from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, p
     ("choice", "says"),
     [
         ({"pooling": "foo"}, "--pooling is max or avg, not foo"),
-        ({"precision": "half"}, "--precision is float32 or bfloat16 or auto"),
+        ({"precision": "half"}, "--precision is float32 or tf32 or bfloat16 or auto"),
         ({"tv_weight": -1.0}, "--tv-weight must be at least 0"),
         ({"content_weight": math.nan}, "--content-weight must be a finite number"),
         ({"content_weight_blend": 1.5}, "--content-weight-blend must be at most 1"),

@@ -32,7 +32,7 @@ def run(job: Job) -> int:
 
         with backend.device(s.device):
             used = load_networks(s)
-            s = dataclasses.replace(s, precision=backend.precision(s.precision))
+            s = dataclasses.replace(s, precision=backend.precision(s.precision, s.device))
         about = metadata(job, s, used)
         if may_be_complete:
             if not job.state.exists() and pictures.comment(job.output) == json.dumps(about):
@@ -47,7 +47,7 @@ def run(job: Job) -> int:
 
 def _paint(job: Job, s, used, about: dict, interrupts: list) -> int:
     """Read the pictures, optimise, and write what comes; as `run`."""
-    from ..stylize import Diverged
+    from ..stylize import Diverged, OutOfMemory
     from . import description, progress, state, transfer
 
     sizes = checks.sizes(job)
@@ -85,7 +85,7 @@ def _paint(job: Job, s, used, about: dict, interrupts: list) -> int:
                 pictures.write(s.checkpoint_path(last.iteration), last.image, comment)
                 state.save(job.state, last.state, about)
                 last = dataclasses.replace(last, state=None)
-    except Diverged as error:
+    except (Diverged, OutOfMemory) as error:
         if error.image is None:
             raise
         pictures.write(job.output, error.image, comment)

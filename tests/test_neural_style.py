@@ -246,6 +246,37 @@ def test_a_loss_that_explodes_keeps_the_best_picture(arguments, capsys):
     assert images.read("out.png").shape == (40, 48, 3)
 
 
+@pytest.mark.parametrize("steps", [0, 3])
+def test_memory_that_runs_out_keeps_the_best_picture(arguments, capsys, monkeypatch, steps):
+    """If there is one yet: in a run, as TensorFlow tells it."""
+    from neural_style_keras.objective import Objective
+
+    whole, calls = Objective.gradient, []
+
+    def gradient(self, image):
+        calls.append(1)
+        if len(calls) > steps:
+            text = "OOM when allocating tensor with shape[1,9]"
+            raise type("ResourceExhaustedError", (Exception,), {})(text)
+        return whole(self, image)
+
+    def evaluate(self, image):
+        return gradient(self, image)[0]
+
+    monkeypatch.setattr(Objective, "gradient", gradient)
+    if not steps:
+        monkeypatch.setattr(Objective, "evaluate", evaluate)
+    assert main(*arguments, "--tile", "32", "--quiet") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("neural-style: error: out of memory")
+    assert error.count("\n") == 1 and "Traceback" not in error
+    assert Path("out.png").exists() == ("the best picture before is in out.png" in error)
+    assert Path("out.png").exists() == bool(steps)
+    if steps:
+        assert "after iteration 2: choose a smaller --width or --tile" in error
+        assert images.read("out.png").shape == (40, 48, 3)
+
+
 def test_debug_shows_the_traceback(arguments):
     with pytest.raises(FileNotFoundError):
         neural_style.main([*arguments, "--content", "none.png", "--debug"])

@@ -137,9 +137,8 @@ def total_variation(image, across=None, size=None, weights=None, kind="mean", ex
     )
     if kind == "sum":
         return vertical + horizontal
-    return vertical / ((height - 1) * width * channels) + horizontal / (
-        height * (width - 1) * channels
-    )
+    rows, columns = (float(n * channels) for n in ((height - 1) * width, height * (width - 1)))
+    return vertical / rows + horizontal / columns
 
 
 EPSILON = 1e-4  # added to the variances, lest a covariance be singular

@@ -138,6 +138,12 @@ def main(argv: list[str] | None = None) -> int:
 def paint(argv: list[str]) -> int:
     """Paint one picture: what the program does where no command is named."""
     parser = build_parser()
+    if argv and not any(word.startswith("-") for word in argv):
+        known = ", ".join(COMMANDS)
+        parser.error(
+            f"{argv[0]} is no command ({known}); to paint: {PROGRAM} --content photo.jpg "
+            "--styles painting.jpg --output out.png"
+        )
     arguments = parser.parse_args(argv)
     try:
         job = job_of(arguments)

@@ -21,7 +21,7 @@ from keras import ops, tree
 
 from . import backend, losses, vgg
 from .settings import Settings
-from .tiles import Shape, grid
+from .tiles import Shape, check_tiles, grid
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,15 @@ class Objective:
         names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
         check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
         self.network = vgg.build(
-            parameters, names, settings.pooling, backend.precision(settings.precision)
+            parameters,
+            names,
+            settings.pooling,
+            backend.arithmetic(settings.precision, settings.device),
         )
         self.strides = {name: parameters.stride([name]) for name in names}
         stride = parameters.stride(names)
-        if tile and not parameters.sized(names):
-            raise ValueError(
-                "this network cannot be computed in tiles: a convolution changes the size; --tile 0"
-            )
+        if tile:
+            check_tiles(parameters, names)
         tile = -(-tile // stride) * stride
         halo = -(-parameters.reach(names) // stride) * stride if tile else 0
         self._cut = functools.partial(grid, tile=tile, halo=halo)

@@ -335,15 +335,16 @@ class Settings:
     device: str | None = _option(
         None,
         MACHINE,
-        "cpu, gpu, or one of several: gpu:1",
+        "cpu, gpu, or one of several: gpu:1; Apple's GPU is mps, or gpu",
         none="the backend's choice",
         meta="DEVICE",
     )
     precision: str = _option(
         "float32",
         MACHINE,
-        "precision of the network; losses and picture are always float32; auto is the faster one",
-        choices=("float32", "bfloat16", "auto"),
+        "precision of the network; tf32, of NVIDIA's GPUs, is float32 multiplied in fewer digits; "
+        "losses and picture are always float32; auto is the fastest",
+        choices=("float32", "tf32", "bfloat16", "auto"),
     )
     tile: str = _option(
         "auto",
@@ -390,8 +391,9 @@ class Settings:
             raise ValueError(f"--scales is off, auto or a factor above 1, not {self.scales}")
         if self.device is not None:
             kind, _, number = self.device.partition(":")
-            if kind not in ("cpu", "gpu") or not (number.isdigit() or self.device == kind):
-                raise ValueError(f"--device is cpu, gpu or gpu:N, not {self.device}")
+            numbered = kind in ("cpu", "gpu") and number.isdigit()
+            if not numbered and self.device not in ("cpu", "gpu", "mps"):
+                raise ValueError(f"--device is cpu, gpu or gpu:N, or mps, not {self.device}")
 
     def recipe_is_slow(self) -> bool:
         """Whether `--preset fast` has the same losses and is faster."""

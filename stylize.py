@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import pictures
+from . import memory, pictures
 from .minimise.descent import Descent
 from .minimise.rescaling import enlarged, rescaled
 from .minimise.schedule import Stage, schedule
 from .objective import Losses, Objective
 from .settings import Settings
-from .tiles import choose_tile
+from .tiles import fitted
 from .vgg import Parameters, preprocess, unprocess
 
 NOISE = 0.256  # standard deviation of the normal start, around the mean pixel
@@ -61,6 +61,16 @@ class Diverged(ValueError):
         self.image = image
 
 
+class OutOfMemory(MemoryError):
+    """Memory could not be had while the run was on. `image` is the best picture so far, or None."""
+
+    def __init__(self, iteration: int, image: np.ndarray | None):
+        super().__init__(
+            f"out of memory after iteration {iteration}: choose a smaller --width or --tile"
+        )
+        self.image = image
+
+
 def stylize(
     content: np.ndarray,
     styles: Sequence[np.ndarray],
@@ -95,10 +105,11 @@ def stylize(
     Raises:
         ValueError: for inputs that cannot be; see `Objective`.
         Diverged: a loss became NaN or infinite.
+        OutOfMemory: memory could not be had while the run was on.
     """
     shapes = [picture.shape[1::-1] for picture in (content, *styles)]
     if settings.tile == "auto":
-        settings = replace(settings, tile=str(choose_tile(shapes, settings, network)))
+        settings = fitted(shapes, settings, network, warm)
     stages = schedule(shapes, settings, network, warm)
     begun = state.iteration if state else 0
     is_continued = begun > 0 and begun not in [stage.end for stage in stages[:-1]]
@@ -119,7 +130,17 @@ def stylize(
         functools.partial(_begin, stage, content, styles, settings, record) for stage in stages
     )
     begins[0] = functools.partial(begins[0], image, optimizer, is_continued)
-    return _run(stages, begins, settings, record, stop)
+    return _or_out_of_memory(_run(stages, begins, settings, record, stop), record)
+
+
+def _or_out_of_memory(steps: Iterator[Progress], record: _Record) -> Iterator[Progress]:
+    """The steps; where memory cannot be had for one, whatever the backend calls it, OutOfMemory."""
+    try:
+        yield from steps
+    except Exception as error:
+        if not memory.ran_out(error):
+            raise
+        raise OutOfMemory(record.iteration, record.shown) from error
 
 
 def _run(

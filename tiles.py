@@ -19,6 +19,10 @@ from .vgg import Parameters
 MEMORY = {"float32": 2.5, "bfloat16": 3.0}
 MEMORY_BASE = 0.5e9
 BYTES = {"float32": 4, "bfloat16": 2}
+# Pictures in float32 that a run holds besides. Adam's variable, its gradient, the two moments and
+# as much again while a step is taken; of L-BFGS, what there is beside its pairs of steps.
+PICTURES = {"adam": 8, "sgd": 8, "lbfgs": 12}
+ON_HOST = 6  # of them, where the optimiser works on a GPU: the start, the best one, the one shown
 TILES = (2048, 1536, 1024, 768, 512, 256)  # what --tile auto chooses from
 LEAST_MEMORY = 5  # pairs of steps: what L-BFGS is left with, at least, where memory is short
 
@@ -105,21 +109,48 @@ def grid(height: int, width: int, tile: int, halo: int) -> list[Tile]:
 
 
 def fitted(
-    sizes: Sequence[tuple[int, int]], settings: Settings, parameters: Parameters
+    sizes: Sequence[tuple[int, int]],
+    settings: Settings,
+    parameters: Parameters,
+    warm: Parameters | None = None,
 ) -> Settings:
-    """The settings with the tile that the memory at hand allows; see `choose_tile`.
+    """The settings with the tile that the memory at hand allows to every stage of a run.
+
+    The largest stage decides, and it alone: what is free while a run is on says less than what
+    was free before, and a run that has come far is not to be refused. So this is asked once.
 
     Where not even the smallest tile fits, L-BFGS gets a shorter memory of the curvature, each pair
-    of steps of which is two pictures in float64: it finds the same, in more steps.
+    of steps of which is two pictures in float32: it finds the same, in more steps.
+
+    Args:
+        sizes: width and height of the content, then of each style, at the full size.
+        settings, parameters: as for `Objective`.
+        warm: the network that begins the run, if any: it comes to the full size as well.
+
+    Raises ValueError as `choose_tile` does, and for tiles of a network that cannot be tiled.
     """
     while True:
         try:
-            return replace(settings, tile=str(choose_tile(sizes, settings, parameters)))
+            tiles = [choose_tile(sizes, settings, one) for one in (parameters, warm) if one]
+            break
         except ValueError:
             if settings.optimizer != "lbfgs" or settings.lbfgs_memory <= LEAST_MEMORY:
                 raise
         fewer = max(LEAST_MEMORY, settings.lbfgs_memory // 2)
         settings = replace(settings, lbfgs_memory=fewer)
+    tile = min(filter(None, tiles), default=0)
+    for one in (parameters, warm):
+        if tile and one:
+            check_tiles(one, settings.layers())
+    return replace(settings, tile=str(tile))
+
+
+def check_tiles(parameters: Parameters, layers: Sequence[str]) -> None:
+    """Raise ValueError for a network that cannot be computed in tiles down to these layers."""
+    if not parameters.sized(layers):
+        raise ValueError(
+            "this network cannot be computed in tiles: a convolution changes the size; --tile 0"
+        )
 
 
 def choose_tile(
@@ -139,37 +170,66 @@ def choose_tile(
     """
     if settings.tile not in ("auto", "0"):
         return int(settings.tile)
-    available = backend.available_memory(settings.device)
-    if available is None:
-        return 0
-    precision = backend.precision(settings.precision)
+    lacks = _memory_test(sizes, settings, parameters)
     names = settings.layers()
-    per_pixel = MEMORY[precision] * BYTES[precision] * parameters.activations(names)
-    whole = max(w * h for w, h in sizes)
-    # The picture, its gradient and what the optimiser keeps; the content's activations.
-    numbers = 3 * (2 * settings.lbfgs_memory + 12) * 2 if settings.optimizer == "lbfgs" else 3 * 8
-    kept = 4 * numbers + sum(
-        BYTES[precision] * parameters.channels(n) / parameters.stride([n]) ** 2
-        for n in settings.content_weights()
-    )
-    width, height = sizes[0]
-    pictures = 12 * sum(w * h for w, h in sizes)
-
-    def needed(tile, scale=1.0):
-        at_once = (tile + 2 * parameters.reach(names)) ** 2 if tile else whole * scale
-        whatever = MEMORY_BASE + scale * (kept * width * height + pictures)
-        return whatever + per_pixel * min(at_once, whole * scale)
-
     choices = (0, *TILES) if settings.tile == "auto" and parameters.sized(names) else (0,)
     for tile in choices:
-        if needed(tile) <= available:
+        if not lacks(tile):
             return tile
     scale = 1.0
-    while scale > 1e-9 and needed(choices[-1], scale) > available:
+    while scale > 1e-9 and lacks(choices[-1], scale):
         scale *= 0.95
-    fits = int(width * math.sqrt(scale))
+    width = int(sizes[0][0] * math.sqrt(scale))
+    needed, available, where = lacks(choices[-1])
     raise ValueError(
-        f"this needs about {needed(choices[-1]) / 1e9:.1f} GB of memory and "
-        f"{available / 1e9:.1f} GB are free: "
-        + (f"--width {fits} would fit" if scale > 1e-9 else "nothing would fit")
+        f"this needs about {needed / 1e9:.1f} GB of {where} and {available / 1e9:.1f} GB are "
+        "free: " + (f"--width {width} would fit" if scale > 1e-9 else "nothing would fit")
     )
+
+
+def _memory_test(sizes, settings: Settings, parameters: Parameters):
+    """A function of a tile and of the share of the pictures' size: None where they fit, or else
+    the bytes needed, those available, and of which memory.
+
+    The network and the optimiser are on the device, what is read and written on the host; the two
+    may be one and the same.
+    """
+    device = settings.device
+    dtype = backend.dtype(backend.precision(settings.precision, device))
+    names = settings.layers()
+    per_pixel = MEMORY[dtype] * BYTES[dtype] * parameters.activations(names)
+    whole = max(w * h for w, h in sizes)
+    width, height = sizes[0]
+    # The picture, its gradient and what the optimiser keeps; the pictures that came in.
+    pairs = settings.lbfgs_memory if settings.optimizer == "lbfgs" else 0
+    held = PICTURES[settings.optimizer] + 2 * pairs
+    on_host = 12 * sum(w * h for w, h in sizes)
+    activations = sum(
+        parameters.channels(n) / parameters.stride([n]) ** 2 for n in settings.content_weights()
+    )
+    on_device = BYTES[dtype] * activations * width * height  # the content's
+    on_device += 12 * held * width * height
+    free = {"memory": backend.available_memory(device)}
+    is_shared = backend.shares_memory(device)
+    if not is_shared:
+        on_host += 12 * ON_HOST * width * height
+        free = {
+            "memory on the GPU": free["memory"],
+            "memory": backend.available_memory("cpu"),
+        }
+
+    def needed(tile, scale):
+        at_once = (tile + 2 * parameters.reach(names)) ** 2 if tile else whole * scale
+        network = scale * on_device + per_pixel * min(at_once, whole * scale)
+        arrays = scale * on_host
+        if is_shared:
+            return {"memory": MEMORY_BASE + arrays + network}
+        return {"memory on the GPU": MEMORY_BASE + network, "memory": MEMORY_BASE + arrays}
+
+    def lacks(tile, scale=1.0):
+        for where, size in needed(tile, scale).items():
+            if free[where] is not None and size > free[where]:
+                return size, free[where], where
+        return None
+
+    return lacks

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +50,13 @@ class Parameters:
         known = [layer.name for layer in self.layers]
         for name in names:
             if name not in known:
-                raise ValueError(f"the network has no layer {name}; it has {', '.join(known)}")
+                # Not the compact network's own, such as conv1_2_core.
+                told = [layer for layer in known if re.fullmatch(r"(conv|relu|pool)[\d_]+", layer)]
+                close = difflib.get_close_matches(name, told, n=1)
+                raise ValueError(
+                    f"the network has no layer {name}; it has {', '.join(told)}"
+                    + (f": did you mean {close[0]}?" if close else "")
+                )
         return self.layers[: max(known.index(name) for name in names) + 1] if names else ()
 
     def activations(self, names) -> float:

@@ -60,8 +60,25 @@ def device_count(kind: str) -> int:
         return 0
 
 
-def gpu_memory() -> int | None:
-    return None
+def default_device() -> str:
+    return jax.default_backend().lower()
+
+
+def free_memory(kind: str, number: int) -> int | None:
+    try:
+        stats = jax.devices(kind)[number].memory_stats() or {}
+    except RuntimeError:  # the platform has none
+        return None
+    # The limit is that of JAX's own pool: three quarters of a GPU's memory, unless told otherwise.
+    if "bytes_limit" not in stats:
+        return None
+    return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+
+
+def gpu_arithmetic(tf32: bool) -> None:
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if tf32 else "float32")
+    # Determinism is not asked for: with --xla_gpu_deterministic_ops, XLA refuses to compile the
+    # gradient of max pooling (github.com/google/flax/issues/4233).
 
 
 def _with_weights(function, frozen):

@@ -43,13 +43,49 @@ def stepper(loss, frozen, variable, optimizer):
 
 
 def applier(variable, optimizer):
+    def step(gradient):
+        optimizer.apply([gradient], [variable])
+
     # Fused, since the temporaries of a large picture's step would stay in TensorFlow's pool.
-    return tf.function(lambda g: optimizer.apply([g], [variable]), jit_compile=True)
+    apply, is_fused = tf.function(step, jit_compile=True), True
+
+    def run(gradient):
+        nonlocal apply, is_fused
+        try:
+            apply(gradient)
+        except (tf.errors.UnimplementedError, tf.errors.NotFoundError):
+            if not is_fused:
+                raise
+            # XLA compiles for no GPU but NVIDIA's and AMD's: "could not find registered compiler
+            # for platform METAL", it says, before anything is computed.
+            apply, is_fused = tf.function(step), False
+            apply(gradient)
+
+    return run
 
 
 def device_count(kind: str) -> int:
     return len(tf.config.list_physical_devices(kind.upper()))
 
 
-def gpu_memory() -> int | None:
-    return None
+def default_device() -> str:
+    return "gpu" if device_count("gpu") else "cpu"
+
+
+def free_memory(kind: str, number: int) -> int | None:
+    name = f"{kind.upper()}:{number}"
+    try:
+        # This first: it starts TensorFlow on the GPU as the run will use it. What a session then
+        # lists is the limit of the very same pool, by growth or not.
+        used = tf.config.experimental.get_memory_info(name)["current"]
+        with tf.compat.v1.Session(graph=tf.Graph()) as session:
+            limits = {d.name: d.memory_limit_bytes for d in session.list_devices()}
+    except (tf.errors.OpError, ValueError):  # a plugin's device that keeps no account
+        return None
+    limit = sum(size for device, size in limits.items() if device.endswith(f"device:{name}"))
+    return limit - used if limit else None
+
+
+def gpu_arithmetic(tf32: bool) -> None:
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
+    tf.config.experimental.enable_op_determinism()

@@ -80,7 +80,8 @@ def schedule(
     width, height = shapes[0]
     # The styles shrink with the content, and the network needs a few pixels of each.
     shortest = min(min(shape) for shape in shapes)
-    least = math.ceil(network.stride(settings.layers()) * min(width, height) / shortest) + 1
+    stride = max(one.stride(settings.layers()) for one in (network, warm) if one)
+    least = math.ceil(stride * min(width, height) / shortest) + 1
     *coarse, finest = sizes(width, height, settings, least)
     memory = settings.lbfgs_memory
     last = Stage(*finest, network, lbfgs_memory=memory)

@@ -9,6 +9,8 @@ import socket
 import sys
 import threading
 
+from .. import memory
+
 
 def open_standard_streams() -> None:
     """Let what is closed (`2>&-`, `>&-`) go nowhere instead: Python has None for it, and the next
@@ -92,8 +94,8 @@ def stop_signals():
 
 def sentence(error: Exception) -> str:
     """What an error says, in one line."""
-    if isinstance(error, MemoryError) or "ResourceExhausted" in type(error).__name__:
-        return "out of memory: choose a smaller --width"
+    if memory.ran_out(error):
+        return "out of memory: choose a smaller --width or --tile"
     if isinstance(error, OSError) and error.strerror:
         where = error.filename2 or error.filename
         return f"{where}: {error.strerror}" if where else error.strerror

@@ -51,7 +51,7 @@ def lines(
     """How it is about to be done, a line each. `settings` are the job's with what was chosen for
     this machine."""
     s = settings
-    device = s.device or backend.default_device()
+    device = backend.device_name(s.device)
     tiles = f", in tiles of {s.tile} pixels" if s.tile != "0" else ""
     yield (
         f"network: {used.path}, {s.pooling} pooling, {s.precision}, {backend.NAME} on "
@@ -68,8 +68,9 @@ def lines(
         yield f"schedule: {'; '.join(map(str, stages))}"
     if s.network == "auto" and used.path == networks.COMPACT:
         yield (
-            "this is the compact network of this program; --network vgg19 fetches the "
-            "published one, once, and takes five times as long"
+            "this is the compact network of this program. With VGG-19, strokes are finer and pictures "
+            f"cleaner at a quarter of the iterations, each of which takes five times as long: {PROGRAM} "
+            "networks fetch vgg19, once (80 MB)"
         )
     if state:
         yield f"resumed at iteration {state.iteration}"

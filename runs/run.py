@@ -87,7 +87,7 @@ def _paint(
 ) -> int:
     """Paint with networks that are loaded; as `run`."""
     from ..minimise.schedule import schedule
-    from ..stylize import Diverged
+    from ..stylize import Diverged, OutOfMemory
     from . import description, transfer
 
     settings, chosen, begun = _settled(job, sizes, used, about)
@@ -117,7 +117,7 @@ def _paint(
         for last in steps:
             record.keep(last)
             last = dataclasses.replace(last, state=None)
-    except Diverged as error:
+    except (Diverged, OutOfMemory) as error:
         if error.image is None:
             raise
         record.write(job.output, error.image)

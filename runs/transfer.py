@@ -11,7 +11,7 @@ import numpy as np
 from .. import backend, networks, pictures, vgg
 from ..objective import check_sizes
 from ..settings import Settings
-from ..stylize import Diverged, Progress, State, stylize
+from ..stylize import Diverged, OutOfMemory, Progress, State, stylize
 from ..tiles import fitted
 from ..vgg import Parameters
 
@@ -72,6 +72,7 @@ def transfer_style(
         ValueError: for inputs that cannot be, in one sentence.
         OSError: for a network or a picture that the settings name and that cannot be had.
         Diverged: a loss became NaN or infinite.
+        OutOfMemory: memory could not be had while the run was on.
     """
     settings = settings or Settings()
     if initial is None and settings.initial:
@@ -100,10 +101,11 @@ def resolved(settings: Settings, shapes: Sequence[tuple[int, int]], used: Networ
 
     Raises ValueError for a picture that is too small for the network or too large for the memory.
     """
-    check_sizes(shapes, settings, used.network)
+    for network in filter(None, (used.network, used.warm)):
+        check_sizes(shapes, settings, network)
     with backend.device(settings.device):
-        settings = replace(settings, precision=backend.precision(settings.precision))
-    return fitted(shapes, settings, used.network)
+        chosen = backend.precision(settings.precision, settings.device)
+        return fitted(shapes, replace(settings, precision=chosen), used.network, used.warm)
 
 
 def painted(
@@ -140,7 +142,7 @@ def _recoloured(steps: Iterator[Progress], content: np.ndarray) -> Iterator[Prog
     try:
         for step in steps:
             yield replace(step, image=pictures.preserve_colors(step.image, content))
-    except Diverged as error:
+    except (Diverged, OutOfMemory) as error:
         if error.image is not None:
             error.image = pictures.preserve_colors(error.image, content)
         raise

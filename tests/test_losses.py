@@ -204,3 +204,16 @@ def test_wasserstein_is_finite_where_nothing_varies(what):
 
     assert np.isfinite(float(loss(tensor(now[1][np.newaxis]))))
     assert np.isfinite(gradient(loss, now[1][np.newaxis])).all()
+
+
+@pytest.mark.every_backend
+def test_a_picture_may_have_more_numbers_than_32_bits_count():
+    """Of a tile of it; JAX takes whole numbers for 32 bits wide."""
+    f = values(1, 3, 4, 5)
+    once, much = (np.asarray(losses.gram_matrix(f, n)) for n in (2**10, 2**40))
+    assert np.allclose(much, once / 2**30, rtol=1e-6, atol=0)
+    content = [float(losses.content_loss(f, -f, positions=n)[0]) for n in (2**10, 2**40)]
+    assert content[1] == pytest.approx(content[0] / 2**30)
+    tile = values(1, 3, 4, 3)
+    once, much = (float(losses.total_variation(tile, size=(n, n))[0]) for n in (2**10, 2**20))
+    assert much == pytest.approx(once / 2**20, rel=0.01)

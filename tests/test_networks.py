@@ -230,7 +230,7 @@ def test_it_says_which_network_it_takes(monkeypatch, tmp_path, capsys, pictures)
     monkeypatch.chdir(tmp_path)
     assert stylise(pictures, tmp_path, "--iterations", "1") == 0
     said = capsys.readouterr().out
-    assert "compact.mat" in said and "--network vgg19" in said
+    assert "compact.mat" in said and "networks fetch vgg19" in said
 
 
 def test_what_keras_publishes_is_read_as_the_same_network(tmp_path):

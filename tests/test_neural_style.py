@@ -249,6 +249,8 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--style-scales", "1", "2"], "--style-scales has 2 numbers for 1 style"),
         (["--iterations", "many"], "argument --iterations: invalid int value: 'many'"),
         (["--iter", "5"], "unrecognized arguments: --iter"),
+        (["--style", "a.png"], "unrecognized arguments: --style a.png; did you mean --styles?"),
+        (["--preserve-colours"], "did you mean --preserve-colors?"),
         (["--output", "out.xyz"], "out.xyz does not end as a picture that can be written"),
         (["--output", "content.png", "--overwrite"], "would be written over the input content.png"),
         (["--output", "./style.png"], "would be written over the input style.png"),
@@ -352,6 +354,37 @@ def test_a_loss_that_explodes_keeps_the_best_picture(arguments, capsys):
     error = capsys.readouterr().err
     assert "lower --learning-rate" in error and "out.png" in error and "Traceback" not in error
     assert images.read("out.png").shape == (40, 48, 3)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_memory_that_runs_out_keeps_the_best_picture(arguments, capsys, monkeypatch, steps):
+    """If there is one yet: in a run, as TensorFlow tells it."""
+    from neural_style_keras.objective import Objective
+
+    whole, calls = Objective.gradient, []
+
+    def gradient(self, image):
+        calls.append(1)
+        if len(calls) > steps:
+            text = "OOM when allocating tensor with shape[1,9]"
+            raise type("ResourceExhaustedError", (Exception,), {})(text)
+        return whole(self, image)
+
+    def evaluate(self, image):
+        return gradient(self, image)[0]
+
+    monkeypatch.setattr(Objective, "gradient", gradient)
+    if not steps:
+        monkeypatch.setattr(Objective, "evaluate", evaluate)
+    assert main(*arguments, "--tile", "32", "--quiet") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("neural-style: error: out of memory")
+    assert error.count("\n") == 1 and "Traceback" not in error
+    assert Path("out.png").exists() == ("the best picture before is in out.png" in error)
+    assert Path("out.png").exists() == bool(steps)
+    if steps:
+        assert "after iteration 2: choose a smaller --width or --tile" in error
+        assert images.read("out.png").shape == (40, 48, 3)
 
 
 def test_debug_shows_the_traceback(arguments):
@@ -623,3 +656,17 @@ def test_tiles_and_layers_from_the_command_line(arguments, capsys):
     assert main(*arguments, *more, "--content-layers", "conv3_1") == 0
     assert "in tiles of 32 pixels" in capsys.readouterr().out
     assert images.read("out.png").shape == (100, 120, 3)
+
+
+def test_two_bare_pictures_are_answered_with_an_example(capsys, tmp_path):
+    says = "photo.jpg is no command (networks); to paint: neural-style --content photo.jpg --styles"
+    fails(capsys, tmp_path, 2, says, "photo.jpg", "painting.jpg")
+
+
+def test_a_slow_run_says_what_the_fast_preset_would_take(arguments, capsys, monkeypatch):
+    monkeypatch.setattr(progress.Reporter, "seconds_left", lambda self, last: 1200.0)
+    assert main(*arguments) == 0
+    said = "20 minutes left; --preset fast gets as far in about 3\n"
+    assert capsys.readouterr().out.count(said) == 1
+    assert main(*arguments, "--preset", "gatys", "--overwrite") == 0
+    assert "--preset fast" not in capsys.readouterr().out

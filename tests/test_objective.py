@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import MEAN, NETWORK, needs_shared, picture, small_layers, write_mat
@@ -94,7 +96,7 @@ def test_where_memory_is_short_lbfgs_keeps_fewer_pairs_of_steps(network, monkeyp
     sizes, s = [(3000, 2000), (100, 100)], preset("fast", precision="float32")
     available = {"now": 0}
     monkeypatch.setattr(backend, "available_memory", lambda device: available["now"] * 1e9)
-    for available["now"], pairs in [(100, 40), (10, 20), (5, 5)]:
+    for available["now"], pairs in [(100, 40), (5, 20), (2.6, 5)]:
         found = fitted(sizes, s, network)
         assert found.lbfgs_memory == pairs
         assert found.tile == str(choose_tile(sizes, found, network))
@@ -102,6 +104,73 @@ def test_where_memory_is_short_lbfgs_keeps_fewer_pairs_of_steps(network, monkeyp
     with pytest.raises(ValueError, match=r"--width \d+ would fit"):
         fitted(sizes, s, network)
     assert fitted([(300, 200), (100, 100)], s, network).lbfgs_memory == 40
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """A GPU with a memory of its own: gigabytes free on it and on the host."""
+    free = {}
+    monkeypatch.setattr(backend, "shares_memory", lambda device: device == "cpu")
+    monkeypatch.setattr(backend, "default_device", lambda: "gpu")
+
+    def available(device):
+        gigabytes = free["host" if device == "cpu" else "gpu"]
+        return None if gigabytes is None else gigabytes * 1e9
+
+    monkeypatch.setattr(backend, "available_memory", available)
+    return free
+
+
+def test_what_is_on_a_gpu_is_charged_to_it_and_the_rest_to_the_host(network, free):
+    sizes, s = [(3000, 2000), (100, 100)], settings()
+    free.update(host=4, gpu=100)
+    assert choose_tile(sizes, s, network) == 0
+    free["gpu"] = 1.4  # the network is cut
+    assert choose_tile(sizes, s, network) > 0
+    free.update(host=0.6, gpu=100)  # which does not help the host
+    with pytest.raises(ValueError, match=r"GB of memory and 0.6 GB are free: --width \d+ would"):
+        choose_tile(sizes, s, network)
+    free.update(host=100, gpu=0.6)
+    with pytest.raises(ValueError, match=r"GB of memory on the GPU and 0.6 GB are free: --width"):
+        choose_tile(sizes, s, network)
+    free.update(host=100, gpu=None)  # the backend cannot say
+    assert choose_tile(sizes, s, network) == 0
+
+
+def test_the_vectors_of_lbfgs_are_on_the_gpu(network, free):
+    sizes, s = [(3000, 2000), (100, 100)], preset("fast", precision="float32")
+    free.update(host=6, gpu=100)
+    assert fitted(sizes, s, network).lbfgs_memory == 40
+    free["gpu"] = 5
+    assert fitted(sizes, s, network).lbfgs_memory == 20
+    free.update(host=0.4, gpu=100)  # where fewer of them do not help
+    with pytest.raises(ValueError, match=r"GB of memory and 0\.4 GB are free"):
+        fitted(sizes, s, network)
+
+
+def test_the_larger_network_of_a_run_decides(network, monkeypatch):
+    """A warm start comes to the full size too: what it needs is known before the run."""
+    channels = [
+        dataclasses.replace(x, kernel=np.repeat(x.kernel, 9, 3)) if x.kernel is not None else x
+        for x in network.layers
+    ]
+    larger = dataclasses.replace(network, layers=tuple(channels))
+    sizes, s = [(3000, 2000), (100, 100)], settings()
+    monkeypatch.setattr(backend, "available_memory", lambda device: 4e9)
+    assert fitted(sizes, s, network).tile == "0"
+    tile = int(fitted(sizes, s, larger).tile)
+    assert tile > 0
+    assert fitted(sizes, s, network, larger).tile == str(tile)
+    assert fitted(sizes, s, larger, network).tile == str(tile)
+
+
+def test_tiles_of_a_network_that_cannot_be_tiled_are_refused_before_the_run(network, tmp_path):
+    layers = small_layers()
+    layers[0]["pad"] = np.array([[0.0, 0.0, 0.0, 0.0]])
+    other = vgg.parse(write_mat(tmp_path / "a.mat", layers=layers))
+    for pair in [(network, other), (other, network)]:
+        with pytest.raises(ValueError, match="cannot be computed in tiles"):
+            fitted([(300, 200), (100, 100)], settings(tile="64"), *pair)
 
 
 def by_hand(network, s, image, content, style):

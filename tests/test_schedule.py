@@ -36,3 +36,11 @@ def test_coarse_to_fine_and_warm():
 def test_too_few_iterations_for_a_warm_start_are_the_networks_own():
     [stage] = schedule(SHAPES, Settings(iterations=2), NETWORK, WARM)
     assert stage.network is NETWORK
+
+
+def test_the_coarsest_size_is_enough_for_either_network():
+    coarser = dataclasses.replace(WARM, layers=(Layer("pool0", "pool", stride=(8, 8)), *LAYERS))
+    s = Settings(scales="auto", iterations=100)
+    shapes = [(640, 640), (320, 320)]
+    assert schedule(shapes, s, NETWORK, WARM)[0].width == 80
+    assert schedule(shapes, s, NETWORK, coarser)[0].width == 320

@@ -9,7 +9,7 @@ from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, p
     ("choice", "says"),
     [
         ({"pooling": "foo"}, "--pooling is max or avg, not foo"),
-        ({"precision": "half"}, "--precision is float32 or bfloat16 or auto"),
+        ({"precision": "half"}, "--precision is float32 or tf32 or bfloat16 or auto"),
         ({"tv_weight": -1.0}, "--tv-weight must be at least 0"),
         ({"content_weight": math.nan}, "--content-weight must be a finite number"),
         ({"content_weight_blend": 1.5}, "--content-weight-blend must be at most 1"),
@@ -44,11 +44,17 @@ from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, p
         ({"device": "tpu"}, "--device is cpu, gpu or gpu:N"),
         ({"device": "gpu:x"}, "--device is cpu, gpu or gpu:N"),
         ({"device": "gpu:"}, "--device is cpu, gpu or gpu:N"),
+        ({"device": "mps:1"}, "--device is cpu, gpu or gpu:N, or mps, not mps:1"),
     ],
 )
 def test_a_wrong_value_is_named(choice, says):
     with pytest.raises(ValueError, match=says):
         Settings(**choice)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:1", "gpu", "gpu:1", "mps"])
+def test_a_device_is_known_by_its_name(device):
+    assert Settings(device=device).device == device
 
 
 def test_the_defaults_are_those_users_know():

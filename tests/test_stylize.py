@@ -11,8 +11,9 @@ from neural_style_keras import backend, vgg
 from neural_style_keras import pictures as images
 from neural_style_keras.minimise.schedule import sizes as scales
 from neural_style_keras.objective import Objective
+from neural_style_keras.runs.transfer import transfer_style
 from neural_style_keras.settings import Settings
-from neural_style_keras.stylize import Diverged, initial_image, stylize
+from neural_style_keras.stylize import Diverged, OutOfMemory, initial_image, stylize
 from reference import CASES, check
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
@@ -123,6 +124,41 @@ def test_a_loss_that_explodes_is_told_with_the_best_picture_before(network):
     with pytest.raises(Diverged, match=r"at or before iteration \d+: lower --learning-rate") as e:
         list(stylize(CONTENT, [STYLE], s, network))
     assert e.value.image.shape == CONTENT.shape and np.isfinite(e.value.image).all()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_memory_that_runs_out_is_told_with_the_best_picture_before(network, monkeypatch, optimizer):
+    gradient, calls = Objective.gradient, []
+
+    def runs_out(self, image):
+        calls.append(1)
+        if len(calls) > 5:
+            raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory.")
+        return gradient(self, image)
+
+    monkeypatch.setattr(Objective, "gradient", runs_out)
+    s = settings(optimizer=optimizer, tile="48", iterations=50)
+    content, seen = picture(100, 130), []
+    with pytest.raises(OutOfMemory, match="out of memory after iteration 4: choose a smaller") as e:
+        for progress in stylize(content, [STYLE], s, network):
+            seen.append(progress)
+    assert [p.iteration for p in seen] == [0, 2, 4]
+    assert np.array_equal(e.value.image, seen[-1].image)
+
+
+def test_memory_that_was_there_before_the_run_is_not_asked_about_again(network, monkeypatch):
+    """What is free later says little, and a run that has come far is not refused for it."""
+    asked = []
+
+    def available(device):
+        asked.append(device)
+        return 10e9 if len(asked) == 1 else 0
+
+    monkeypatch.setattr(backend, "available_memory", available)
+    s = settings(scales="auto", iterations=6)
+    content, style = picture(160, 136), picture(150, 140, seed=1)
+    seen = list(transfer_style(content, [style], s, network=network))
+    assert seen[-1].iteration == 6 and len(asked) == 1
 
 
 def test_the_start_is_noise_around_the_mean_pixel_unless_told_otherwise(network):

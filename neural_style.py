@@ -59,10 +59,14 @@ def build_parser() -> Parser:
     recipe = parser.add_argument_group("choose the recipe")
     recipe.add_argument(
         "--preset",
-        default="neural-style",
         metavar="NAME",
         help="a published recipe by name, which any other flag overrides in part "
         "(default: neural-style)",
+    )
+    recipe.add_argument(
+        "--like",
+        metavar="PICTURE",
+        help="the settings that made this picture, which any other flag overrides in part",
     )
     recipe.add_argument(
         "--list-presets",
@@ -108,7 +112,15 @@ def job_of(arguments: argparse.Namespace) -> Job:
     """The run that a command line asks for; ValueError for a value out of its range."""
     chosen = dict(vars(arguments))
     content, styles, output = (chosen.pop(name) for name in ("content", "styles", "output"))
-    settings = preset(chosen.pop("preset"), **chosen)
+    recipe, like = chosen.pop("preset"), chosen.pop("like")
+    if recipe and like:
+        raise ValueError("--preset and --like are both a recipe: give one of them")
+    if like:
+        from neural_style_keras.runs.like import settings_like
+
+        settings = Settings(**settings_like(like) | chosen)
+    else:
+        settings = preset(recipe or "neural-style", **chosen)
     if settings.initial:
         local(settings.initial)
     return Job(local(content), [local(style) for style in styles], local(output), settings)

@@ -23,7 +23,8 @@ def metadata(job: Job, used: Networks) -> dict:
         return {"name": Path(path).name, "sha256": files.sha256(path)}
 
     asked = job.settings.picture()
-    asked["warm_start"] = used.warm and used.warm.sha256
+    if used.warm is None:
+        asked["warm_start"] = None  # it would not have helped
     return {
         PROGRAM: VERSION,
         "backend": f"{keras.backend.backend()}, keras {keras.version()}",
@@ -31,6 +32,7 @@ def metadata(job: Job, used: Networks) -> dict:
         "styles": [named(style) for style in job.styles],
         "initial": named(job.settings.initial) if job.settings.initial else None,
         "network": {"name": used.path.name, "sha256": used.network.sha256},
+        "warm start": used.warm and used.warm.sha256,
         "settings": asked,
     }
 
@@ -68,9 +70,9 @@ def lines(
         yield f"schedule: {'; '.join(map(str, stages))}"
     if s.network == "auto" and used.path == networks.COMPACT:
         yield (
-            "this is the compact network of this program. With VGG-19, strokes are finer and pictures "
-            f"cleaner at a quarter of the iterations, each of which takes five times as long: {PROGRAM} "
-            "networks fetch vgg19, once (80 MB)"
+            "this is the compact network of this program. With VGG-19, strokes are finer and "
+            "pictures cleaner at a quarter of the iterations, each of which takes five times as "
+            f"long: {PROGRAM} networks fetch vgg19, once (80 MB)"
         )
     if state:
         yield f"resumed at iteration {state.iteration}"

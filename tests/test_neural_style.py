@@ -670,3 +670,22 @@ def test_a_slow_run_says_what_the_fast_preset_would_take(arguments, capsys, monk
     assert capsys.readouterr().out.count(said) == 1
     assert main(*arguments, "--preset", "gatys", "--overwrite") == 0
     assert "--preset fast" not in capsys.readouterr().out
+
+
+def test_like_another_picture_is_with_its_settings(arguments, mat, capsys, tmp_path):
+    """From any format, with what follows overriding them; the network is looked for by its name."""
+    Path("small.mat").write_bytes(mat.read_bytes())
+    more = ["--preset", "alpha-beta", "--tv-weight", "3", "--style-blend-weights", "2"]
+    assert main(*arguments, *more, "--output", "first.jpg") == 0
+    pictures = ["--content", "content.png", "--styles", "style.png"]
+    assert main(*pictures, "--like", "first.jpg", "--output", "again.jpg") == 0
+    assert Path("again.jpg").read_bytes() == Path("first.jpg").read_bytes()
+    assert main(*pictures, "--like", "first.jpg", "--seed", "4", "--output", "other.jpg") == 0
+    settings = json.loads(images.comment("other.jpg"))["settings"]
+    assert settings["seed"] == 4 and settings["tv_weight"] == 3
+    says = "content.png holds no settings"
+    fails(capsys, tmp_path, 2, says, *arguments, "--like", "content.png", "--output", "x.png")
+    says = "--preset and --like are both"
+    fails(capsys, tmp_path, 2, says, *arguments, "--like", "first.jpg", "--preset", "fast")
+    says = "none.png: No such file"
+    fails(capsys, tmp_path, 1, says, *arguments, "--like", "none.png")

@@ -1,0 +1,32 @@
+"""The settings that made a picture, from what it holds of itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from .. import networks, pictures
+from ..settings import PROGRAM, Settings
+
+
+def settings_like(path) -> dict:
+    """The settings that made a picture of this program, by their names; what leaves a picture as
+    it is (where checkpoints go, say) is not among them.
+
+    Raises OSError if there is no such file, and ValueError if it holds no settings.
+    """
+    pictures.size(path)  # a missing file, or no picture, in the usual words
+    try:
+        about = json.loads(pictures.comment(path))
+        found, network = dict(about["settings"]), about["network"]["name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds no settings: it was not made by {PROGRAM}") from error
+    known = {field.name for field in dataclasses.fields(Settings)}
+    if unknown := set(found) - known:
+        raise ValueError(
+            f"{path} was made by another version of {PROGRAM}, with {', '.join(sorted(unknown))}"
+        )
+    found["network"] = "compact" if network == networks.COMPACT.name else network
+    # Where checkpoints went is not recorded, and how often means nothing without.
+    found.pop("checkpoint_iterations", None)
+    return found

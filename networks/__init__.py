@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,11 +91,15 @@ def load(name: str = "auto", cache: bool = True):
 
 
 def there(name: str) -> Path | None:
-    """The file of a network by name in the package, the working folder or the cache folder; None
-    if it has not been fetched."""
+    """The file of a network by name in the package, the working folder, the cache folder or that of
+    Keras; None if it has not been fetched."""
     if name == "compact":
         return COMPACT
-    places = [files.cache_folder() / source.name for source in SOURCES[name]]
+    # Keras itself keeps what keras.applications has fetched, and checked, in the last of these.
+    keras = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+    places = [
+        folder / source.name for folder in (files.cache_folder(), keras) for source in SOURCES[name]
+    ]
     if name == "vgg19":
         places = [Path(PUBLISHED), files.cache_folder() / PUBLISHED, *places]
     return next((path for path in places if path.is_file()), None)

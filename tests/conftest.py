@@ -100,6 +100,7 @@ def own_cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setenv("LOCALAPPDATA", str(folder))
+    monkeypatch.setenv("KERAS_HOME", str(folder / "keras"))
     return folder
 
 

@@ -316,3 +316,13 @@ def test_each_command_helps_without_importing_the_others_or_anything_heavy():
         "assert not heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_what_keras_itself_has_fetched_is_taken(own_cache, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    models = own_cache / "keras" / "models"
+    models.mkdir(parents=True)
+    theirs = models / networks.SOURCES["vgg19"][0].name
+    theirs.write_bytes(b"")
+    assert networks.find("auto") == theirs == networks.find("vgg19")
+    assert networks.there("vgg16") is None

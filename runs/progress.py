@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # they import Keras, and the first words are to be there befo
 
     Row = tuple[int, Losses]
 
+# Multiplications that take as long as writing and reading a number: with it, the compact network's
+# gradient is 5.6 times as fast as VGG-19's, as measured.
+PER_ACTIVATION = 60
+
 
 class Reporter:
     """A progress bar on a terminal, plain lines elsewhere, nothing if quiet."""
@@ -96,9 +100,12 @@ class Work:
     """How much there is to compute in a run from coarse to fine, whatever the machine."""
 
     def __init__(self, stages: Sequence[Stage], layers: Sequence[str]):
-        self.stages = [
-            (s.end, s.width * s.height * s.network.multiplications(layers) or 1.0) for s in stages
-        ]
+        self.stages = []
+        for s in stages:
+            a_pixel = s.network.multiplications(layers) + PER_ACTIVATION * s.network.activations(
+                layers
+            )
+            self.stages.append((s.end, s.width * s.height * (a_pixel or 1.0)))
 
     def between(self, first: float, last: float) -> float:
         """Of the iterations from one to another."""

@@ -383,7 +383,7 @@ def test_memory_that_runs_out_keeps_the_best_picture(arguments, capsys, monkeypa
     assert Path("out.png").exists() == ("the best picture before is in out.png" in error)
     assert Path("out.png").exists() == bool(steps)
     if steps:
-        assert "after iteration 2: choose a smaller --width or --tile" in error
+        assert "after iteration 3: choose a smaller --width or --tile" in error
         assert images.read("out.png").shape == (40, 48, 3)
 
 

@@ -139,7 +139,7 @@ def test_memory_that_runs_out_is_told_with_the_best_picture_before(network, monk
     monkeypatch.setattr(Objective, "gradient", runs_out)
     s = settings(optimizer=optimizer, tile="48", iterations=50)
     content, seen = picture(100, 130), []
-    with pytest.raises(OutOfMemory, match="out of memory after iteration 4: choose a smaller") as e:
+    with pytest.raises(OutOfMemory, match="out of memory after iteration 5: choose a smaller") as e:
         for progress in stylize(content, [STYLE], s, network):
             seen.append(progress)
     assert [p.iteration for p in seen] == [0, 2, 4]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_what_depends_on_the_backend_passes(backend):
     """The tests marked `every_backend`, all in one process; see pyproject.toml."""

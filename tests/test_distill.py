@@ -148,6 +148,7 @@ def test_crops_are_of_one_size(tmp_path):
         data.photographs(tmp_path / "empty")
 
 
+@pytest.mark.slow
 @needs_shared
 def test_the_compact_network_paints_nearly_as_well_as_vgg19():
     """Small and short, from the content: the table on the card is of the real thing."""

@@ -136,6 +136,7 @@ def test_the_preconditioner_is_symmetric_and_alike_on_both():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frequency", [0, 0.35])
 @pytest.mark.parametrize("every", [None, 7])
 def test_a_run_goes_on_bit_for_bit_from_anywhere(arithmetic, frequency, every, monkeypatch):

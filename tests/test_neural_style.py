@@ -489,6 +489,7 @@ SHORT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
@@ -529,6 +530,7 @@ def test_what_auto_chose_belongs_to_the_state(arguments, killed, monkeypatch):
     assert json.loads(images.comment("out.png"))["chosen"]["precision"] == "float32"
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_very_same_bytes(arguments, tmp_path, pictures):
     """kill -9 at a random moment, `KILLS` times, each time from the start again."""
     assert main(*arguments, *LONG) == 0
@@ -557,6 +559,7 @@ def test_a_run_that_never_kept_a_state_is_resumed_from_the_start(arguments, caps
     assert "from the start" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_writes_the_best_picture_so_far_and_the_run_goes_on(
@@ -636,6 +639,7 @@ IN_SHORT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_runs_by_its_name(arguments, preset):
     assert main(*arguments, "--preset", preset) == 0

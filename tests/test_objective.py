@@ -379,6 +379,7 @@ def test_each_recipe_is_the_same_in_a_batch(network, recipe):
         assert getattr(both, term) == pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("pooling", ["max", "avg"])
 def test_tiled_is_untiled_on_the_real_network(pooling):

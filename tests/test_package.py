@@ -33,6 +33,7 @@ def wheel(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_wheel_has_one_package_with_all_that_it_needs(wheel):
     assert wheel.name.startswith("neural_style_keras-")
     names = zipfile.ZipFile(wheel).namelist()
@@ -59,6 +60,7 @@ def environment(wheel, tmp_path_factory):
     return python
 
 
+@pytest.mark.slow
 def test_one_top_level_package_is_installed(environment):
     shown = run(environment, "-m", "pip", "show", "--files", "neural-style-keras")
     files = [line.strip() for line in shown.split("Files:")[1].splitlines() if line.strip()]
@@ -66,6 +68,7 @@ def test_one_top_level_package_is_installed(environment):
     assert {top for top in tops if not top.endswith(".dist-info")} == {"neural_style_keras"}
 
 
+@pytest.mark.slow
 def test_it_runs_beside_modules_of_the_same_names(environment, mat, tmp_path):
     for name in ("settings", "vgg", "images", "files", "backend"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")

@@ -195,6 +195,7 @@ def test_the_image_and_the_moments_stay_float32(network):
     assert {v.dtype for v in state.optimizer if v.ndim == 4} == {np.dtype(np.float32)}
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.every_backend
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def __getattr__(name: str):
 
     module, attribute = _LAZY[name]
     with silenced():
+        if name == "load_network":
+            importlib.import_module(".vgg", __name__)  # Keras, which it imports when it is called
         value = getattr(importlib.import_module(module, __name__), attribute)
     globals()[name] = value
     return value

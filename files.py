@@ -20,7 +20,7 @@ def local(path) -> Path:
 
     Raises ValueError for an address of the web, which a path would lose a slash of.
     """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", str(path)):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", str(path)):
         raise ValueError(
             f"{path} is an address, not a file on this machine: download it, and name the file"
         )

@@ -60,7 +60,7 @@ def content_loss(features, target, kind: str = "mean", positions: int | None = N
 
 
 def gram_matrix(
-    features, positions: int | None = None, weights=None, kind="activations", pixels=None
+    features, positions: int | None = None, weights=None, divisor="activations", pixels=None
 ):
     """Which channels fire together, wherever in the picture: G = FᵀF / MN, after equation 3.
 
@@ -71,7 +71,7 @@ def gram_matrix(
         features: F, (n, H, W, N) of any float dtype.
         positions: M of the whole picture in this layer; H·W if not given.
         weights: of the positions, (1, H, W, 1) float32 with a mean of 1 over the whole picture.
-        kind: what it is divided by, a key of `GRAM`.
+        divisor: what it is divided by, a key of `GRAM`.
         pixels: of the whole picture, which `pixels` asks for.
 
     Returns:
@@ -84,7 +84,7 @@ def gram_matrix(
     other = flat if weights is None else flat * ops.reshape(weights, (height * width, 1))
     gram = ops.matmul(ops.transpose(flat, axes), other)
     # A float, since JAX's integers have 32 bits.
-    gram = gram / float(GRAM[kind](positions or height * width, channels, pixels))
+    gram = gram / float(GRAM[divisor](positions or height * width, channels, pixels))
     return ops.reshape(gram, (-1, channels, channels))
 
 
@@ -463,12 +463,17 @@ def terms(
         settings.content_loss,
         masks.get("content"),
     )
-    style = (settings.style_weight, settings.style_weights())
-    seen = (scale, settings.style_shares(styles), masks.get("style"))
+    common = dict(
+        weight=settings.style_weight,
+        layers=settings.style_weights(),
+        scale=scale,
+        shares=settings.style_shares(styles),
+        mask=masks.get("style"),
+    )
     if settings.style_loss == "wasserstein":
-        style = Wasserstein(*style, *seen)
+        style = Wasserstein(**common)
     else:
-        style = Gram(*style, settings.style_loss, *seen, settings.gram_divisor)
+        style = Gram(**common, kind=settings.style_loss, divisor=settings.gram_divisor)
     tv = TotalVariation(settings.tv_weight, settings.tv_loss, settings.tv_exponent, masks.get("tv"))
     return [content, style, tv]
 

@@ -136,9 +136,8 @@ def main(argv: list[str] | None = None) -> int:
             command = importlib.import_module(f"neural_style_keras.commands.{argv[0]}")
             return command.main(argv[1:])
         return paint(argv)
-    except KeyboardInterrupt as error:
-        said = str(error) or "interrupted; nothing was written"
-        print(f"{PROGRAM}: {said}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted; nothing was written", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:
         if debug:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -361,6 +363,7 @@ class Settings:
             value = getattr(self, f.name)
             if isinstance(value, list):
                 value = tuple(value)
+            value = _typed(flag(f.name), value, f.type)
             for one in value if isinstance(value, tuple) else (value,):
                 _check(flag(f.name), one, f.metadata)
             if "float" in f.type and value is not None:  # 1 is as good as 1.0
@@ -368,8 +371,6 @@ class Settings:
             object.__setattr__(self, f.name, value)
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise ValueError("--beta1 and --beta2 must be below 1")
-        if self.content_weight == self.style_weight == self.tv_weight == 0:
-            raise ValueError("all weights are 0: there is nothing to optimise")
         if self.style_blend_weights and sum(self.style_blend_weights) == 0:
             raise ValueError("--style-blend-weights are all 0: at least one must be positive")
         if (self.checkpoint_output is None) != (self.checkpoint_iterations is None):
@@ -394,6 +395,9 @@ class Settings:
             numbered = kind in ("cpu", "gpu") and number.isdigit()
             if not numbered and self.device not in ("cpu", "gpu", "mps"):
                 raise ValueError(f"--device is cpu, gpu or gpu:N, or mps, not {self.device}")
+
+        if not (self.content_weights() or self.style_weights() or self.tv_weight):
+            raise ValueError("all weights are 0: there is nothing to optimise")
 
     def recipe_is_slow(self) -> bool:
         """Whether `--preset fast` has the same losses and is faster."""
@@ -521,6 +525,38 @@ def _layer_weight(text: str) -> tuple[str, float] | None:
 
 def _positive(weights: dict[str, float]) -> dict[str, float]:
     return {layer: weight for layer, weight in weights.items() if weight > 0}
+
+
+def _typed(name: str, value, annotation: str):
+    """A value as a setting of this annotation has it: a whole number may stand for its text.
+
+    Raises ValueError for a value of another type.
+    """
+    if value is None and "None" in annotation:
+        return value
+    if annotation.startswith("tuple"):
+        if not isinstance(value, tuple):
+            raise ValueError(f"{name} takes several values, in a list, not {value!r}")
+        inner = annotation.removeprefix("tuple[").split(",")[0]
+        return tuple(_typed(name, one, inner) for one in value)
+    kind = annotation.split(" ")[0]
+    if kind == "str" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    wanted = {
+        "int": numbers.Integral,
+        "float": numbers.Real,
+        "str": (str, os.PathLike),
+        "bool": bool,
+    }
+    if not isinstance(value, wanted[kind]) or (kind != "bool" and isinstance(value, bool)):
+        named = {
+            "int": "a whole number",
+            "float": "a number",
+            "str": "a text",
+            "bool": "a yes or no",
+        }
+        raise ValueError(f"{name} is {named[kind]}, not {value!r}")
+    return value
 
 
 def _check(name: str, value, rule) -> None:

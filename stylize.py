@@ -115,7 +115,7 @@ def stylize(
     is_continued = begun > 0 and begun not in [stage.end for stage in stages[:-1]]
     stages = [stage for stage in stages if stage.end > begun] or stages[-1:]
     mean_pixel = network.mean_pixel
-    record = _Record(mean_pixel, content.shape[:2], begun, on_step)
+    course = _Course(mean_pixel, content.shape[:2], begun, on_step)
     if state is None:
         size = stages[0].width, stages[0].height
         picture = initial if initial is None else pictures.resize(initial, *size)
@@ -123,63 +123,71 @@ def stylize(
         optimizer = []
     else:
         image, optimizer = state.image, state.optimizer
-        record.best_image, record.best_total = state.best_image, state.best_total
+        course.best_image, course.best_total = state.best_image, state.best_total
     # Each is called once and then gone, and with the last one the content and the styles: a large
     # picture is not kept for nothing.
     begins = collections.deque(
-        functools.partial(_begin, stage, content, styles, settings, record) for stage in stages
+        functools.partial(_begin, stage, content, styles, settings, course) for stage in stages
     )
     begins[0] = functools.partial(begins[0], image, optimizer, is_continued)
-    return _or_out_of_memory(_run(stages, begins, settings, record, stop), record)
+    return _or_out_of_memory(_run(stages, begins, settings, course, stop), course)
 
 
-def _or_out_of_memory(steps: Iterator[Progress], record: _Record) -> Iterator[Progress]:
+def _or_out_of_memory(steps: Iterator[Progress], course: _Course) -> Iterator[Progress]:
     """The steps; where memory cannot be had for one, whatever the backend calls it, OutOfMemory."""
     try:
         yield from steps
     except Exception as error:
         if not memory.ran_out(error):
             raise
-        raise OutOfMemory(record.iteration, record.shown) from error
+        raise OutOfMemory(course.iteration, course.shown) from error
 
 
 def _run(
     stages: Sequence[Stage],
     begins: collections.deque,
     settings: Settings,
-    record: _Record,
+    course: _Course,
     stop: Callable[[], bool],
 ) -> Iterator[Progress]:
     """Go through the stages and report; what was reported before is not reported again."""
     every = settings.checkpoint_iterations
-    reported = record.iteration if 0 < record.iteration < settings.iterations else None
+    reported = course.iteration if 0 < course.iteration < settings.iterations else None
     minimiser = begins.popleft()()
     for stage in stages:
         is_finest = stage is stages[-1]
         while True:
-            iteration = record.iteration
+            iteration = course.iteration
             is_done = iteration >= stage.end or minimiser.finished
-            is_last = (is_done and is_finest) or stop()
+            is_stopped = not (is_done and is_finest) and stop()
+            is_last = (is_done and is_finest) or is_stopped
             is_print = is_last or iteration % settings.print_iterations == 0
             is_checkpoint = bool(every) and iteration > 0 and iteration % every == 0
-            is_due = record.since_state >= 60 * settings.state_minutes
+            is_due = course.since_state >= 60 * settings.state_minutes
             if is_last or ((is_print or is_checkpoint or is_due) and iteration != reported):
                 reported = iteration
-                yield record.report(
-                    stage, minimiser, is_finest, is_due, is_print, is_checkpoint, is_last
-                )
+                losses, image = course.evaluate(stage, minimiser)
+                if is_finest and is_checkpoint:
+                    course.keep_best(losses, image)
+                state = None
+                if is_checkpoint or is_due or is_stopped:
+                    state = course.state(image, minimiser, is_due)
+                if is_finest and is_last:  # after the state: a run that goes on has not seen it
+                    course.keep_best(losses, image)
+                yield course.progress(losses, image, is_print, is_checkpoint, is_last, state)
+                del image, state
             if is_last:
                 return
             if is_done:
                 break
             until = min(n - iteration % n for n in (settings.print_iterations, every) if n)
             steps = min(until, stage.end - iteration)
-            record.advance(minimiser, steps, stop, 60 * settings.state_minutes)
-        record.iteration = stage.end
-        minimiser = begins.popleft()(*_left_by(minimiser, stage, record.mean_pixel))
+            course.advance(minimiser, steps, stop, 60 * settings.state_minutes)
+        course.iteration = stage.end
+        minimiser = begins.popleft()(*_left_by(minimiser, stage, course))
 
 
-class _Record:
+class _Course:
     """What a run knows of its own course: the best iterate, the picture last shown, the time."""
 
     def __init__(
@@ -202,42 +210,46 @@ class _Record:
             batch = min(batch, until - self.iteration)
             before = self.seconds
             with self.timed():
-                minimiser.advance(batch)
-            self.iteration += batch
+                self.iteration += minimiser.advance(batch)
             self.on_step(self.iteration)
             if self.since_state >= most > 0:
                 return
             # Calls of a second: long enough that Python is not felt, short enough to stop.
             batch = max(1, int(batch / max(self.seconds - before, 1e-3)))
 
-    def report(
-        self, stage, minimiser, is_finest, is_due, is_print, is_checkpoint, is_last
-    ) -> Progress:
-        """Evaluate the present iterate; Diverged where its loss is no number."""
+    def evaluate(self, stage: Stage, minimiser) -> tuple[Losses, np.ndarray]:
+        """The losses of the minimiser's best iterate, and the iterate; Diverged where the loss is
+        no number."""
         with self.timed():
             losses, image = minimiser.evaluate()
-            image = _shifted(image, stage.network.mean_pixel, self.mean_pixel)
-            if not math.isfinite(losses.total):
-                raise Diverged(self.iteration, losses.total, self.shown)
-            is_better = is_finest and losses.total < self.best_total
-            if is_checkpoint and is_better:
-                self.best_image, self.best_total = image, losses.total
-            state = None
-            is_done = self.iteration >= stage.end and is_finest
-            if is_checkpoint or is_due or (is_last and not is_done):
-                self.since_state = 0.0
-                # Without what was found at the last evaluation of a run that was stopped, which
-                # a run that was not stopped would not have made.
-                state = State(
-                    self.iteration, image, minimiser.state(), self.best_image, self.best_total
-                )
-            if is_last and is_better:
-                self.best_image = image
+        if not math.isfinite(losses.total):
+            raise Diverged(self.iteration, losses.total, self.shown)
+        return losses, _shifted(image, stage.network.mean_pixel, self.mean_pixel)
+
+    def keep_best(self, losses: Losses, image: np.ndarray) -> None:
+        if losses.total < self.best_total:
+            self.best_image, self.best_total = image, losses.total
+
+    def state(self, image: np.ndarray, minimiser, is_due: bool) -> State:
+        if is_due:
+            self.since_state = 0.0
+        with self.timed():
+            optimizer = minimiser.state()
+        return State(self.iteration, image, optimizer, self.best_image, self.best_total)
+
+    def progress(self, losses, image, is_print, is_checkpoint, is_last, state) -> Progress:
+        with self.timed():
             best = image if self.best_image is None else self.best_image
             self.shown = unprocess(rescaled(best, self.size), self.mean_pixel)
         return Progress(
-            *(self.iteration, losses, self.shown, self.seconds),
-            *(is_print, is_checkpoint, is_last, state),
+            iteration=self.iteration,
+            losses=losses,
+            image=self.shown,
+            seconds=self.seconds,
+            is_print=is_print,
+            is_checkpoint=is_checkpoint,
+            is_last=is_last,
+            state=state,
         )
 
     def on_tile(self, share: float) -> None:
@@ -259,7 +271,7 @@ def _begin(
     content: np.ndarray,
     styles: Sequence[np.ndarray],
     settings: Settings,
-    record: _Record,
+    course: _Course,
     image: np.ndarray,
     state: list[np.ndarray],
     is_continued: bool = False,
@@ -273,10 +285,10 @@ def _begin(
         settings,
         stage.network,
         int(settings.tile),
-        on_tile=record.on_tile,
+        on_tile=course.on_tile,
     )
     image = enlarged(image, (stage.height, stage.width))
-    image = _shifted(image, record.mean_pixel, stage.network.mean_pixel)
+    image = _shifted(image, course.mean_pixel, stage.network.mean_pixel)
     if settings.optimizer != "lbfgs":
         return Descent(objective, image, settings, state, stage.network.mean_pixel)
     from .minimise.lbfgs import LBFGS  # and with it scipy, which the others do without
@@ -314,10 +326,10 @@ def initial_image(
     return noise.astype(np.float32)
 
 
-def _left_by(minimiser, stage: Stage, mean_pixel: np.ndarray):
-    """Image and state with which a stage has ended."""
-    _, image = minimiser.evaluate()
-    return _shifted(image, stage.network.mean_pixel, mean_pixel), minimiser.state()
+def _left_by(minimiser, stage: Stage, course: _Course) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Image and state with which a stage has ended; curvature is another one at another size."""
+    _, image = course.evaluate(stage, minimiser)
+    return image, minimiser.state() if isinstance(minimiser, Descent) else []
 
 
 def _shifted(image: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:

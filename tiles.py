@@ -20,7 +20,8 @@ MEMORY = {"float32": 2.5, "bfloat16": 3.0}
 MEMORY_BASE = 0.5e9
 BYTES = {"float32": 4, "bfloat16": 2}
 # Pictures in float32 that a run holds besides. Adam's variable, its gradient, the two moments and
-# as much again while a step is taken; of L-BFGS, what there is beside its pairs of steps.
+# as much again while a step is taken; of L-BFGS, its eight vectors beside the pairs of steps, and
+# four more.
 PICTURES = {"adam": 8, "sgd": 8, "lbfgs": 12}
 ON_HOST = 6  # of them, where the optimiser works on a GPU: the start, the best one, the one shown
 TILES = (2048, 1536, 1024, 768, 512, 256)  # what --tile auto chooses from

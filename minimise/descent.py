@@ -47,13 +47,18 @@ class Descent:
                 value = rescaled_moment(value, start.shape[1:3], moments)
             variable.assign(value)
         if len(objective.tiles) == 1:
-            self.advance = backend.stepper(
+            self._steps = backend.stepper(
                 lambda x: objective(x)[-1], objective.network, self.variable, self.optimizer
             )
         else:
             self._apply = backend.applier(self.variable, self.optimizer)
+            self._steps = self._steps_by_tiles
 
-    def advance(self, n: int) -> None:
+    def advance(self, n: int) -> int:
+        self._steps(n)
+        return n
+
+    def _steps_by_tiles(self, n: int) -> None:
         for _ in range(n):
             _, gradient = self.objective.gradient(self.variable.value)
             self._apply(ops.convert_to_tensor(gradient))

@@ -35,7 +35,6 @@ DECREASE, CURVATURE = 1e-3, 0.9  # of the Wolfe conditions: c1 and c2, N&W (3.6)
 TRIALS = 20  # evaluations of one line search, at most
 LEAST_COSINE = 1e-6  # between step and change of gradient, of a pair that is kept
 CHUNK = 1 << 15  # numbers: what of a vector stays in the cache, and is summed in float32
-VECTORS = 8  # float32 vectors of the picture's size at the peak, besides the 2m of the pairs
 
 
 class Host:
@@ -191,7 +190,7 @@ class LBFGS:
     a triangular matrix of inner products, (7.24): the pairs are read four times a step, once
     for each of its sums, and nothing else of the picture's size is.
 
-    At its peak it holds 2·memory + `VECTORS` float32 vectors of the picture's size.
+    At its peak it holds 2·memory + 8 float32 vectors of the picture's size.
 
     Attributes:
         finished: no step lowers the loss any more, or the loss is not finite.
@@ -227,11 +226,13 @@ class LBFGS:
         if len(state):
             self._restore(state)
 
-    def advance(self, n: int) -> None:
-        """Evaluate the gradient n times, or as often as there is need to."""
-        for _ in range(n):
-            if not self.finished:
-                self._advance()
+    def advance(self, n: int) -> int:
+        """Evaluate the gradient n times, or as often as there is need to; how often."""
+        for i in range(n):
+            if self.finished:
+                return i
+            self._advance()
+        return n
 
     def evaluate(self) -> tuple[Losses, np.ndarray]:
         """The losses of the best image so far, and the image, which is not to be changed.
@@ -257,16 +258,6 @@ class LBFGS:
             vectors += [self.gradient, self.direction]
         arrays = [np.array(numbers, np.float64), np.array(losses, np.float64), self.products.copy()]
         return arrays + [self.on.array(v) for v in vectors]
-
-    def pairs(self) -> list[np.ndarray]:
-        """What is known of the curvature: k steps, the oldest first, and k changes of gradient."""
-        return [self.on.array(v) for v in (*self.steps, *self.changes)]
-
-    def learn(self, pairs: list[np.ndarray]) -> None:
-        """Begin with another one's pairs, as of another network, in place of none."""
-        half = len(pairs) // 2
-        for step, change in zip(pairs[:half], pairs[half:]):
-            self._remember(self.on.vector(step), self.on.vector(change))
 
     def _restore(self, state):
         numbers, losses, self.products, *vectors = state

@@ -31,8 +31,9 @@ def rescaled(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def rescaled_moment(value: np.ndarray, size: tuple[int, int], order: int) -> np.ndarray:
-    """A moment of the gradient at another size. The losses are means over positions, so that the
-    gradient of a pixel falls as their number grows; bilinearly, so that none turns negative."""
+    """A moment of the gradient at another size. Where the losses are means over positions, the
+    gradient of a pixel falls as their number grows (where they are sums, as some recipes have them,
+    Adam finds its scale again); bilinearly, so that none turns negative."""
     if value.shape[1:3] == tuple(size):
         return value
     falls = math.prod(value.shape[1:3]) / math.prod(size)

@@ -30,6 +30,11 @@ def check_arguments(job: Job) -> None:
 def check_files(job: Job) -> None:
     """Raise OSError for outputs that the disk has no place for."""
     s = job.settings
+    if job.state.exists() and not (s.resume or s.overwrite):
+        raise OSError(
+            f"{job.state} is the state of an interrupted run: add --resume to go on with it, or "
+            "--overwrite to start anew"
+        )
     for folder in dict.fromkeys(path.parent for path in job.outputs):
         _check_folder(folder)
     for path in job.outputs:

@@ -73,10 +73,12 @@ def stop_signals():
     def acknowledge(reader):
         # Python's own handler has to wait until a long computation returns to Python; the number
         # of the signal arrives here at once.
-        while (byte := reader.recv(1)) and byte[0] not in asking:
-            pass
-        if byte:
-            print("\nstopping after this step; again to stop at once", file=sys.stderr, flush=True)
+        with reader:
+            while (byte := reader.recv(1)) and byte[0] not in asking:
+                pass
+            if byte:
+                said = "\nstopping after this step; again to stop at once"
+                print(said, file=sys.stderr, flush=True)
 
     reader, writer = socket.socketpair()
     writer.setblocking(False)

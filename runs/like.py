@@ -26,7 +26,9 @@ def settings_like(path) -> dict:
         raise ValueError(
             f"{path} was made by another version of {PROGRAM}, with {', '.join(sorted(unknown))}"
         )
-    found["network"] = "compact" if network == networks.COMPACT.name else network
+    named = {source.name: name for name, of in networks.SOURCES.items() for source in of}
+    named[networks.COMPACT.name] = "compact"
+    found["network"] = named.get(network, network)
     # Where checkpoints went is not recorded, and how often means nothing without.
     found.pop("checkpoint_iterations", None)
     return found

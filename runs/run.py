@@ -8,12 +8,13 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import pictures
 from ..settings import PROGRAM
 from . import checks, progress
-from .console import hidden, silenced, stop_signals
+from .console import hidden, sentence, silenced, stop_signals
 from .job import Job
 from .output import Output
 
@@ -50,13 +51,17 @@ def run(job: Job) -> int:
                 return 0
             checks.check_files(job)
         if signals:
-            raise KeyboardInterrupt
-        try:
-            return _paint(job, sizes, used, about, signals, reporter)
-        except KeyboardInterrupt as error:
-            if not job.state.exists():
-                raise
-            raise KeyboardInterrupt(f"stopped; --resume goes on from {job.state}") from error
+            return _stopped(signals)
+        return _paint(job, sizes, used, about, signals, reporter)
+
+
+def _stopped(signals: list, job: Job | None = None) -> int:
+    """Say that nothing was written, or that the state of this job is there; the exit code."""
+    said = (
+        f"stopped; --resume goes on from {job.state}" if job else "interrupted; nothing was written"
+    )
+    print(f"{PROGRAM}: {said}", file=sys.stderr)
+    return 128 + signals[0]
 
 
 def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
@@ -73,13 +78,23 @@ def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
 def _load_networks(settings: Settings) -> Networks:
     """The networks of a run, and with them Keras."""
     # Keras would load matplotlib, and TensorFlow JAX, if they are there: a second for nothing.
-    unused = {"matplotlib", "jax"} - {os.environ.get("KERAS_BACKEND")}
+    unused = {"matplotlib", "jax"} - {_keras_backend()}
     with silenced(settings.debug), hidden(*unused):
         from .. import backend
     from .transfer import load_networks
 
     with backend.device(settings.device):
         return load_networks(settings)
+
+
+def _keras_backend() -> str:
+    """The backend that Keras will take, by its own rules."""
+    file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    try:
+        configured = json.loads(file.read_text())["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        configured = "tensorflow"
+    return os.environ.get("KERAS_BACKEND") or configured
 
 
 def _paint(
@@ -98,7 +113,7 @@ def _paint(
     for line in output.lines(job):
         reporter.say(line)
     first = begun.iteration if begun else 0
-    record = _Record(job, output, about, chosen, stages, reporter, first)
+    keeper = _Keeper(job, output, about, chosen, stages, reporter, first, begun is not None)
     # The pictures may be large: only the run itself holds them, and lets go of them when it can.
     steps = transfer.painted(
         pictures.read(job.content),
@@ -115,26 +130,31 @@ def _paint(
     reporter.begin(stages, settings.layers(), first)
     try:
         for last in steps:
-            record.keep(last)
+            keeper.keep(last)
             last = dataclasses.replace(last, state=None)
+    except KeyboardInterrupt:  # the second signal
+        return _stopped(signals, job if keeper.has_state else None)
     except (Diverged, OutOfMemory) as error:
         if error.image is None:
             raise
-        record.write(job.output, error.image)
+        keeper.write(job.output, error.image, {"failed": str(error)})
         raise ValueError(f"{error}; the best picture before is in {job.output}") from error
     finally:
         reporter.close()
     if signals and last.iteration < stages[-1].end:
         if last.iteration == first:
-            raise KeyboardInterrupt
-        record.write(job.output, last.image, {"interrupted at iteration": last.iteration})
+            return _stopped(signals, job if keeper.has_state else None)
+        keeper.write(job.output, last.image, {"interrupted at iteration": last.iteration})
+        goes_on = "; --resume goes on" if keeper.has_state else ""
         print(
             f"{PROGRAM}: interrupted at iteration {last.iteration}; the best picture so far is "
-            f"in {job.output}; --resume goes on",
+            f"in {job.output}{goes_on}",
             file=sys.stderr,
         )
         return 128 + signals[0]
-    record.write(job.output, last.image)
+    keeper.write(job.output, last.image)
+    if last.iteration < stages[-1].end:
+        reporter.say(f"no step lowers the loss any more: it ended at iteration {last.iteration}")
     job.state.unlink(missing_ok=True)
     reporter.say(f"wrote {job.output}")
     return 0
@@ -152,7 +172,7 @@ def _settled(job: Job, sizes, used, about) -> tuple[Settings, dict, State | None
 
 
 @dataclass
-class _Record:
+class _Keeper:
     """What is shown and kept of a run as it goes."""
 
     job: Job
@@ -162,6 +182,7 @@ class _Record:
     stages: list[Stage]
     reporter: progress.Reporter
     first: int  # the iteration that it begins at
+    has_state: bool  # whether a state of this very run is on the disk
 
     def __post_init__(self):
         rows = progress.read_table(self.job.table) if self.first else []
@@ -187,8 +208,13 @@ class _Record:
         if last.is_checkpoint:
             self.write(s.checkpoint_path(last.iteration), last.image)
         is_due = time.monotonic() - self.saved >= 60 * s.state_minutes
-        if last.state is not None and (is_due or last.is_last):
-            state.save(self.job.state, last.state, self.about, self.chosen)
+        is_new = last.state is not None and last.iteration > self.first
+        if is_new and (is_due or last.is_last):
+            try:
+                state.save(self.job.state, last.state, self.about, self.chosen)
+                self.has_state = True
+            except OSError as error:  # which must not cost the run, nor its picture
+                self.reporter.say(f"the state could not be kept: {sentence(error)}")
             self.saved = time.monotonic()
 
     def write(self, path, image, more: dict | None = None) -> None:

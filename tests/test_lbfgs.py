@@ -231,18 +231,6 @@ def test_a_start_that_was_never_evaluated_is_looked_at():
     assert image.max() <= 255
 
 
-def test_pairs_of_an_earlier_run_help_the_next():
-    target = start(1)
-    first = LBFGS(quadratic(target, 30), start(), settings(), MEAN)
-    first.advance(25)
-    plain, taught = (LBFGS(quadratic(target, 30), start(5), settings(), MEAN) for _ in range(2))
-    taught.learn(first.pairs())
-    assert len(taught.steps) == 5
-    plain.advance(6)
-    taught.advance(6)
-    assert taught.evaluate()[0].total < plain.evaluate()[0].total
-
-
 @pytest.mark.every_backend
 @pytest.mark.parametrize("frequency", [0, 0.35])
 def test_the_small_network(network, frequency):

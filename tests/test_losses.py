@@ -40,8 +40,8 @@ def test_total_variation_of_a_picture_known_by_heart():
 def test_gram_matrix_over_its_positions_or_over_the_pixels_of_the_picture():
     f = values(1, 3, 4, 5)
     products = f.reshape(12, 5).T @ f.reshape(12, 5)
-    assert np.allclose(losses.gram_matrix(f, kind="positions"), products / 12, atol=1e-5)
-    over_pixels = losses.gram_matrix(f, kind="pixels", pixels=48)
+    assert np.allclose(losses.gram_matrix(f, divisor="positions"), products / 12, atol=1e-5)
+    over_pixels = losses.gram_matrix(f, divisor="pixels", pixels=48)
     assert np.allclose(over_pixels, products / (3 * 48), atol=1e-6)
 
 

@@ -523,11 +523,54 @@ def test_a_run_that_was_cut_short_goes_on_to_the_very_same_bytes(
 def test_what_auto_chose_belongs_to_the_state(arguments, killed, monkeypatch):
     """However busy the machine and its memory are when the run goes on."""
     command = [*arguments, *SHORT, "--precision", "auto"]
+    assert main(*command) == 0
+    whole = {name: Path(name).read_bytes() for name in FILES}
+    for name in (*FILES, "c_04.png"):
+        Path(name).unlink()
     killed(2, *command)
-    monkeypatch.setattr(backend, "precision", lambda wanted: "bfloat16")
+    precision, asked = backend.precision, []
+
+    def recorded(wanted, *more):
+        asked.append(wanted)
+        return precision(wanted, *more)
+
+    monkeypatch.setattr(backend, "precision", recorded)
     monkeypatch.setattr(backend, "available_memory", lambda device: 0)
     assert main(*command, "--resume") == 0
-    assert json.loads(images.comment("out.png"))["chosen"]["precision"] == "float32"
+    assert "auto" not in asked
+    assert {name: Path(name).read_bytes() for name in FILES} == whole
+
+
+def test_a_state_is_not_run_over_without_a_word(arguments, capsys, tmp_path, killed):
+    killed(2, *arguments, *SHORT)
+    for path in tmp_path.glob("c_*"):
+        path.unlink()
+    Path("progress.txt").unlink()
+    says = "out.png.state is the state of an interrupted run: add --resume"
+    fails(capsys, tmp_path, 1, says, *arguments, *SHORT)
+    assert main(*arguments, *SHORT, "--overwrite") == 0
+    assert not Path("out.png.state").exists()
+
+
+def test_a_state_that_cannot_be_written_costs_neither_run_nor_picture(
+    arguments, capsys, monkeypatch
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state, "save", full)
+    assert main(*arguments, "--state-minutes", "0") == 0
+    assert "the state could not be kept: No space left on device" in capsys.readouterr().out
+    assert images.read("out.png").std() > 1
+
+
+def test_a_failed_run_is_not_complete(arguments, capsys):
+    command = [*arguments, "--learning-rate", "1e30", "--iterations", "50"]
+    assert main(*command) == 1
+    assert "failed" in json.loads(images.comment("out.png"))
+    capsys.readouterr()
+    assert main(*command, "--resume") == 1
+    assert "is complete" not in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -546,7 +589,7 @@ def test_a_killed_run_goes_on_to_the_very_same_bytes(arguments, tmp_path, pictur
         wait_for(folder / "out.png.state", run)
         time.sleep(chance.uniform(0, 1.0))
         run.kill()
-        run.wait()
+        assert run.wait() == -signal.SIGKILL
         os.chdir(folder)
         assert main(*arguments, *LONG, "--resume") == 0
         assert {name: (folder / name).read_bytes() for name in names} == whole

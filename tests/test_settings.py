@@ -123,3 +123,23 @@ def test_presets_are_settings_that_flags_override():
     assert preset("neural-style") == Settings()
     with pytest.raises(ValueError, match="--preset is one of neural-style, gatys"):
         preset("monet")
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ({"content_layers": "relu4_2"}, "--content-layers takes several values, in a list"),
+        ({"iterations": 10.5}, "--iterations is a whole number, not 10.5"),
+        ({"width": "512"}, "--width is a whole number, not '512'"),
+        ({"tv_weight": None}, "--tv-weight is a number, not None"),
+        ({"preserve_colors": 1}, "--preserve-colors is a yes or no, not 1"),
+        ({"style_layers": ("relu1_1:0",), "content_weight": 0, "tv_weight": 0}, "nothing to opt"),
+    ],
+)
+def test_values_of_another_type_are_refused_from_python_too(choice, says):
+    with pytest.raises(ValueError, match=says):
+        Settings(**choice)
+
+
+def test_a_number_may_stand_for_its_text():
+    assert Settings(tile=512, scales=1.5) == Settings(tile="512", scales="1.5")

@@ -60,8 +60,12 @@ class Descent:
 
     def _steps_by_tiles(self, n: int) -> None:
         for _ in range(n):
-            _, gradient = self.objective.gradient(self.variable.value)
-            self._apply(ops.convert_to_tensor(gradient))
+            self._apply(self._gradient())
+
+    def _gradient(self):
+        """As a tensor: the array, which may be large, is not kept while the step is taken."""
+        _, gradient = self.objective.gradient(self.variable.value)
+        return ops.convert_to_tensor(gradient)
 
     def evaluate(self) -> tuple[Losses, np.ndarray]:
         image = ops.convert_to_numpy(self.variable.value).copy()

@@ -15,7 +15,7 @@ try:  # by its full name, since this file is run as a script as well
     from neural_style_keras.commands import COMMANDS
     from neural_style_keras.commands.parser import Parser
     from neural_style_keras.files import local
-    from neural_style_keras.runs.console import open_standard_streams, sentence
+    from neural_style_keras.runs.console import open_standard_streams, sentence, tell
     from neural_style_keras.runs.job import Job
     from neural_style_keras.settings import PRESETS, PROGRAM, VERSION, Settings, flag, preset
 except ModuleNotFoundError as error:
@@ -137,12 +137,12 @@ def main(argv: list[str] | None = None) -> int:
             return command.main(argv[1:])
         return paint(argv)
     except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted; nothing was written", file=sys.stderr)
+        tell(f"{PROGRAM}: interrupted; nothing was written", sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:
         if debug:
             raise
-        print(f"{PROGRAM}: error: {sentence(error)}", file=sys.stderr)
+        tell(f"{PROGRAM}: error: {sentence(error)}", sys.stderr)
         return 1
 
 

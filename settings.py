@@ -4,6 +4,7 @@ command line, the Python API and the README's tables all read them from here."""
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import numbers
 import os
@@ -504,7 +505,9 @@ def preset(name: str, **changes) -> Settings:
     Raises ValueError for a name that is not in `PRESETS`, or a value out of its range.
     """
     if name not in PRESETS:
-        raise ValueError(f"--preset is one of {', '.join(PRESETS)}, not {name}")
+        close = difflib.get_close_matches(name, PRESETS, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"--preset is one of {', '.join(PRESETS)}, not {name}{meant}")
     return Settings(**PRESETS[name].settings | changes)
 
 

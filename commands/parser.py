@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 
 from ..settings import PROGRAM
 
@@ -15,20 +16,18 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options, allow_abbrev=False)
 
     def error(self, message):
-        self.exit(2, f"{PROGRAM}: error: {message} (see --help)\n")
+        self.exit(2, f"{PROGRAM}: error: {message}{self._meant()} (see --help)\n")
 
     def parse_args(self, args=None, namespace=None):
-        """As argparse, with what was probably meant where a flag is not known."""
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}")
-        return parsed
+        self._words = sys.argv[1:] if args is None else args
+        return super().parse_args(args, namespace)
 
-    def _meant(self, unknown: list[str]) -> str:
+    def _meant(self) -> str:
+        """What a flag that is not known was probably meant to be; empty where all are known."""
         flags = [flag for action in self._actions for flag in action.option_strings]
-        for word in unknown:
-            if word.startswith("--"):
-                close = difflib.get_close_matches(word.partition("=")[0], flags, n=1)
-                if close:
-                    return f"; did you mean {close[0]}?"
+        for word in getattr(self, "_words", ()):
+            name = word.partition("=")[0]
+            if word.startswith("--") and name not in flags:
+                close = difflib.get_close_matches(name, flags, n=1)
+                return f"; did you mean {close[0]}, not {name}?" if close else ""
         return ""

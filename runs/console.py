@@ -78,7 +78,7 @@ def stop_signals():
                 pass
             if byte:
                 said = "\nstopping after this step; again to stop at once"
-                print(said, file=sys.stderr, flush=True)
+                tell(said, sys.stderr)
 
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -92,6 +92,18 @@ def stop_signals():
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup)
         writer.close()  # which ends the thread
+
+
+def tell(text: str, stream=None) -> None:
+    """Print a line. Where nobody reads any more, as of `| tee` after a Ctrl-C, which ends tee too,
+    it is not worth losing the picture for: that stream goes nowhere from then on."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def sentence(error: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import tqdm
 
 from .. import files
+from .console import tell
 
 if TYPE_CHECKING:  # they import Keras, and the first words are to be there before
     from ..minimise.schedule import Stage
@@ -38,7 +39,7 @@ class Reporter:
         if self.bar is not None:
             self.bar.write(text, file=sys.stdout)
         elif not self.quiet:
-            print(text, flush=True)
+            tell(text)
 
     def begin(self, stages: Sequence[Stage], layers: Sequence[str], start: int = 0) -> None:
         """Show where a run begins, at iteration `start` of the stages.

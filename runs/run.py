@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .. import pictures
 from ..settings import PROGRAM
 from . import checks, progress
-from .console import hidden, sentence, silenced, stop_signals
+from .console import hidden, sentence, silenced, stop_signals, tell
 from .job import Job
 from .output import Output
 
@@ -60,7 +60,7 @@ def _stopped(signals: list, job: Job | None = None) -> int:
     said = (
         f"stopped; --resume goes on from {job.state}" if job else "interrupted; nothing was written"
     )
-    print(f"{PROGRAM}: {said}", file=sys.stderr)
+    tell(f"{PROGRAM}: {said}", sys.stderr)
     return 128 + signals[0]
 
 
@@ -146,10 +146,10 @@ def _paint(
             return _stopped(signals, job if keeper.has_state else None)
         keeper.write(job.output, last.image, {"interrupted at iteration": last.iteration})
         goes_on = "; --resume goes on" if keeper.has_state else ""
-        print(
+        tell(
             f"{PROGRAM}: interrupted at iteration {last.iteration}; the best picture so far is "
             f"in {job.output}{goes_on}",
-            file=sys.stderr,
+            sys.stderr,
         )
         return 128 + signals[0]
     keeper.write(job.output, last.image)

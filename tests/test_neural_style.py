@@ -249,8 +249,11 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--style-scales", "1", "2"], "--style-scales has 2 numbers for 1 style"),
         (["--iterations", "many"], "argument --iterations: invalid int value: 'many'"),
         (["--iter", "5"], "unrecognized arguments: --iter"),
-        (["--style", "a.png"], "unrecognized arguments: --style a.png; did you mean --styles?"),
-        (["--preserve-colours"], "did you mean --preserve-colors?"),
+        (
+            ["--style", "a.png"],
+            "unrecognized arguments: --style a.png; did you mean --styles, not --style?",
+        ),
+        (["--preserve-colours"], "did you mean --preserve-colors, not --preserve-colours?"),
         (["--output", "out.xyz"], "out.xyz does not end as a picture that can be written"),
         (["--output", "content.png", "--overwrite"], "would be written over the input content.png"),
         (["--output", "./style.png"], "would be written over the input style.png"),
@@ -261,6 +264,8 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--output", "progress.png", "--progress-plot"], "written over another output"),
         (["--device", "tpu"], "--device is cpu, gpu or gpu:N"),
         (["--preset", "monet"], "--preset is one of neural-style, gatys"),
+        (["--preset", "fsat"], "not fsat; did you mean fast?"),
+        (["--ouput", "a.png"], "did you mean --output, not --ouput?"),
         (["--content", "https://a.org/b.jpg"], "https://a.org/b.jpg is an address, not a file"),
         (["--styles", "style.png", "http://a.org/b.jpg"], "http://a.org/b.jpg is an address"),
         (["--initial", "https://a.org/b.jpg"], "b.jpg is an address, not a file on this machine"),
@@ -736,3 +741,17 @@ def test_like_another_picture_is_with_its_settings(arguments, mat, capsys, tmp_p
     fails(capsys, tmp_path, 2, says, *arguments, "--like", "first.jpg", "--preset", "fast")
     says = "none.png: No such file"
     fails(capsys, tmp_path, 1, says, *arguments, "--like", "none.png")
+
+
+def test_a_pipe_that_nobody_reads_any_more_costs_no_picture(arguments, tmp_path):
+    """As `| tee` leaves it, which Ctrl-C ends as well."""
+    run = start(*arguments, "--iterations", "100000", cwd=tmp_path)
+    while "iteration 10/" not in run.stdout.readline():
+        assert run.poll() is None
+    run.stdout.close()
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=120) == 130
+    assert images.read(tmp_path / "out.png").shape == (40, 48, 3)
+    assert (tmp_path / "out.png.state").exists()
+    assert "interrupted at iteration" in run.stderr.read()
+    run.stderr.close()

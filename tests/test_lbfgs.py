@@ -82,7 +82,6 @@ def test_the_minimum_of_a_quadratic(arithmetic, frequency):
     assert np.abs(image - target).max() < 0.5
 
 
-@pytest.mark.every_backend
 def test_rosenbrock(arithmetic):
     near = np.abs(start()) / 4  # elsewhere, it has other minima
     minimiser = LBFGS(rosenbrock(), near, settings(), MEAN)

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -299,7 +300,6 @@ def test_what_is_required(capsys, tmp_path):
         (["--network", "cut.mat"], "is not a MATLAB file that can be read, or is damaged"),
         (["--network", "other.mat"], "but not a MatConvNet network as published"),
         (["--output", "nowhere/out.png"], "the folder nowhere does not exist"),
-        (["--output", "/proc/out.png"], "nothing can be written in /proc"),
         (["--output", "folder.png"], "folder.png is a folder"),
         (["--output", "kept.png"], "kept.png exists: name another, or add --overwrite"),
         (["--width", "200000"], "GB are free: --width"),
@@ -755,3 +755,11 @@ def test_a_pipe_that_nobody_reads_any_more_costs_no_picture(arguments, tmp_path)
     assert (tmp_path / "out.png.state").exists()
     assert "interrupted at iteration" in run.stderr.read()
     run.stderr.close()
+
+
+def test_a_folder_that_cannot_be_written_is_said(arguments, capsys, tmp_path, monkeypatch):
+    def refused(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    fails(capsys, tmp_path, 1, "nothing can be written in .: Permission denied", *arguments)

@@ -124,6 +124,22 @@ def test_nan_in_an_array_is_refused_by_its_name(network, which):
         transfer_style(content, [good, style], initial=initial, network=network)
 
 
+def test_from_python_the_backend_keeps_quiet():
+    code = """
+        import numpy as np
+        from neural_style_keras import load_network, preset, transfer_style
+
+        picture = np.random.default_rng(0).uniform(0, 255, (32, 32, 3))
+        settings = preset("neural-style", iterations=1)
+        for _ in transfer_style(picture, [picture], settings, network=load_network("compact")):
+            pass
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_arrays_in_arrays_out_as_the_readme_says(network):
     from neural_style_keras import preset, transfer_style
 

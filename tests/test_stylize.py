@@ -118,7 +118,6 @@ def test_a_resumed_run_that_is_stopped_at_once_still_has_a_picture(network):
     assert last.is_last and last.iteration == 2
 
 
-@pytest.mark.every_backend
 def test_a_loss_that_explodes_is_told_with_the_best_picture_before(network):
     s = settings(learning_rate=1e30, iterations=50)
     with pytest.raises(Diverged, match=r"at or before iteration \d+: lower --learning-rate") as e:
@@ -229,7 +228,6 @@ def test_coarse_to_fine_ends_at_the_full_size_and_better(network, optimizer):
     assert fine[-1].losses.total < plain[-1].losses.total  # as many steps at the full size
 
 
-@pytest.mark.every_backend
 def test_coarse_to_fine_goes_on_from_its_state_as_if_it_had_never_stopped(network):
     content, style = picture(160, 136), picture(140, 150, seed=1)
     s = settings(scales="auto", iterations=12, checkpoint_iterations=4, checkpoint_output="%d.png")
@@ -318,7 +316,6 @@ def test_a_warm_start_leaves_the_end_to_the_network_itself(network, tmp_path):
     assert seen[-1].losses.total == pytest.approx(end.total, rel=1e-2)
 
 
-@pytest.mark.every_backend
 def test_a_warm_start_goes_on_from_its_state(network, tmp_path):
     other = vgg.parse(write_mat(tmp_path / "other.mat", layers=small_layers(seed=1)))
     s = settings(iterations=10, checkpoint_iterations=3, checkpoint_output="%d.png")

@@ -68,6 +68,11 @@ def sha256(path) -> str:
     return digest(path, "sha256")
 
 
+def digest_of(text: str) -> str:
+    """The SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def digest(path, algorithm: str) -> str:
     """A digest of a file's bytes, in hexadecimal, by any algorithm that hashlib knows."""
     with open(path, "rb") as file:

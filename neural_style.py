@@ -5,15 +5,13 @@ arguments are known to be right."""
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib
 import signal
 import sys
-import typing
 
 try:  # by its full name, since this file is run as a script as well
     from neural_style_keras.commands import COMMANDS
-    from neural_style_keras.commands.parser import Parser
+    from neural_style_keras.commands.parser import Parser, add_flags
     from neural_style_keras.files import local
     from neural_style_keras.runs.console import open_standard_streams, sentence, tell
     from neural_style_keras.runs.job import Job
@@ -75,37 +73,8 @@ def build_parser() -> Parser:
         default=argparse.SUPPRESS,
         help="list the recipes and exit",
     )
-    types = typing.get_type_hints(Settings)
-    groups = {}
-    for field in dataclasses.fields(Settings):
-        rule = field.metadata
-        if rule["group"] not in groups:
-            groups[rule["group"]] = parser.add_argument_group(rule["group"])
-        options = dict(dest=field.name, default=argparse.SUPPRESS, help=help_text(field))
-        if isinstance(field.default, bool):
-            options["action"] = "store_false" if field.default else "store_true"
-        else:
-            # `tuple[float, ...] | None` takes several floats, `int | None` one int.
-            kind = next(t for t in (typing.get_args(types[field.name]) or [types[field.name]]) if t)
-            if typing.get_origin(kind) is tuple:
-                kind, options["nargs"] = typing.get_args(kind)[0], "+"
-            options.update(type=kind, metavar=metavar(rule))
-        groups[rule["group"]].add_argument(flag(field.name), **options)
+    add_flags(parser, Settings)
     return parser
-
-
-def metavar(rule: typing.Mapping) -> str:
-    """How --help and the README's table call the value of a setting."""
-    return rule["meta"] or "|".join(map(str, rule["choices"]))
-
-
-def help_text(field: dataclasses.Field, escape: bool = True) -> str:
-    """A setting's help with its default, for argparse (where a % is doubled) or for a table."""
-    rule, default = field.metadata, field.default
-    text = rule["help"]
-    if not isinstance(default, bool):
-        text += f" (default: {rule['none'] if default is None else default})"
-    return text.replace("%", "%%") if escape else text
 
 
 def job_of(arguments: argparse.Namespace) -> Job:

@@ -99,12 +99,35 @@ class Objective:
             tree.map_structure(_constant, [term.take(view) for term in self.terms])
             for view in self._views(content, by_position)
         ]
-        self.targets = [
+        self.targets = self.targets_of(styles)
+
+    def targets_of(self, styles: Sequence[np.ndarray]) -> list:
+        """What each term compares its sums with, from (H, W, 3) RGB in 0..255 of each style; None
+        for a term whose sums are the loss itself."""
+        return [
             term.target([self._sums_of(term, style) for style in styles])
             if hasattr(term, "loss")
             else None
             for term in self.terms
         ]
+
+    def compare(self, image, content, targets: Sequence):
+        """The loss of each term of each of many pictures, each against a content of its own.
+
+        For an objective without tiles only; it can be traced, and differentiated by `image`.
+
+        Args:
+            image, content: (n, H, W, 3) less the mean pixel, of the objective's size.
+            targets: as from `targets_of`, for one picture or, n first, for each.
+
+        Returns:
+            (n, terms) float32, in the order of `terms`.
+        """
+        [tile] = self.tiles
+        by_position = {k for t in self.terms if not hasattr(t, "loss") for k in t.layers}
+        taken = self._view(self._tapped(by_position), content, tile.shape)
+        taken = [tree.map_structure(ops.stop_gradient, term.take(taken)) for term in self.terms]
+        return ops.stack(self._values(self._sums(image, taken, tile.shape), targets), axis=1)
 
     def __call__(self, image):
         """(n, H, W, 3) less the mean pixel -> float32: the loss of each term, and their sum.
@@ -194,11 +217,15 @@ class Objective:
 
     def _losses(self, sums):
         """The loss of each term, summed over the batch, and their sum: a float32 vector."""
-        values = [
-            one if target is None else term.loss(one, target)
-            for term, one, target in zip(self.terms, sums, self.targets)
-        ]
+        values = self._values(sums, self.targets)
         return ops.stack([ops.sum(x) for x in (*values, sum(values))])
+
+    def _values(self, sums, targets):
+        """The loss of each term, (n,) float32."""
+        return [
+            one if target is None else term.loss(one, target)
+            for term, one, target in zip(self.terms, sums, targets)
+        ]
 
     def _sums_of(self, term, style):
         """What a term adds up of a style's picture."""
@@ -209,10 +236,14 @@ class Objective:
     def _views(self, picture, terms):
         """A picture as the terms see it, tile by tile."""
         image = vgg.preprocess(picture, self._mean_pixel)
-        taps = {layer: self.network.output[layer] for term in terms for layer in term.layers}
-        network = keras.Model(self.network.input, taps) if taps else None
+        network = self._tapped([layer for term in terms for layer in term.layers])
         for tile in self._cut(*image.shape[1:3]):
             yield self._view(network, tile.crop(image), tile.shape, image.shape[1:3], tile.corner)
+
+    def _tapped(self, layers) -> keras.Model | None:
+        """The network down to these layers; None for none."""
+        taps = {layer: self.network.output[layer] for layer in layers}
+        return keras.Model(self.network.input, taps) if taps else None
 
     def _view(self, network, crop, shape: Shape, size=None, corner=(0, 0)) -> losses.View:
         features = network(crop) if network is not None else {}

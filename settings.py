@@ -25,6 +25,8 @@ OPTIMISER = "choose how it is optimised"
 WATCH = "watch it, and keep the steps"
 MACHINE = "choose the network and the machine"
 TALK = "talk to the program"
+PAINTER = "choose the painter"
+TRAINING = "choose how it learns"
 
 
 def _option(
@@ -360,16 +362,7 @@ class Settings:
     debug: bool = _option(False, TALK, "print the traceback of an error", cosmetic=True)
 
     def __post_init__(self):
-        for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, list):
-                value = tuple(value)
-            value = _typed(flag(f.name), value, f.type)
-            for one in value if isinstance(value, tuple) else (value,):
-                _check(flag(f.name), one, f.metadata)
-            if "float" in f.type and value is not None:  # 1 is as good as 1.0
-                value = tuple(map(float, value)) if isinstance(value, tuple) else float(value)
-            object.__setattr__(self, f.name, value)
+        _check_fields(self)
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise ValueError("--beta1 and --beta2 must be below 1")
         if self.style_blend_weights and sum(self.style_blend_weights) == 0:
@@ -499,6 +492,105 @@ class Settings:
         }
 
 
+@dataclass(frozen=True)
+class Training:
+    """How a painter is made and trained, besides its losses, which `Settings` has.
+
+    Raises ValueError as `Settings` does.
+    """
+
+    architecture: str = _option(
+        "residual",
+        PAINTER,
+        "residual (arXiv 1603.08155), or pyramid (arXiv 1603.03417), which takes noise as well",
+        choices=("residual", "pyramid"),
+    )
+    width_factor: float = _option(
+        0.6,
+        PAINTER,
+        "channels over those of the published architecture",
+        above=0,
+        most=4,
+        meta="FACTOR",
+    )
+    normalization: str = _option(
+        "instance",
+        PAINTER,
+        "by the mean and variance of each picture, or of the batch",
+        choices=("instance", "batch"),
+    )
+    upsampling: str = _option(
+        "resize",
+        PAINTER,
+        "how it comes back to the full size: pixels doubled and convolved, or transposed "
+        "convolutions, which are faster and leave a checkerboard",
+        choices=("resize", "transposed"),
+    )
+    texture: bool = _option(
+        False, PAINTER, "learn textures: pictures of the style alone, from noise, by a pyramid"
+    )
+    style_width: int | None = _option(
+        None,
+        PAINTER,
+        "resize each style to this width: the strokes are as large as they are in it",
+        least=16,
+        none="its own",
+        meta="PIXELS",
+    )
+
+    steps: int | None = _option(
+        None, TRAINING, "steps of training", least=1, none="as many as the minutes allow", meta="N"
+    )
+    minutes: float | None = _option(
+        None,
+        TRAINING,
+        "minutes of training, interruptions left out",
+        above=0,
+        none="60, or no limit with --steps",
+        meta="MINUTES",
+    )
+    batch: int = _option(4, TRAINING, "photographs in a step", least=1, meta="N")
+    side: int = _option(
+        192, TRAINING, "side of the squares cut from the photographs", least=64, meta="PIXELS"
+    )
+    learning_rate: float = _option(
+        1e-3,
+        TRAINING,
+        "Adam's learning rate at its highest; it falls to 0 as half a cosine",
+        above=0,
+        meta="RATE",
+    )
+    warm_share: float = _option(
+        0.8,
+        TRAINING,
+        "share of the training that is judged by the network of --warm-start",
+        least=0,
+        most=1,
+        meta="SHARE",
+    )
+    checkpoint_steps: int = _option(
+        100,
+        TRAINING,
+        "steps from one checkpoint to the next: what is lost at most when it is killed",
+        least=1,
+        meta="N",
+    )
+    free: bool = _option(
+        False,
+        TRAINING,
+        "with --onto, train all weights: the painter then has only the styles that are given",
+    )
+
+    def __post_init__(self):
+        _check_fields(self)
+        if self.side % 32:
+            raise ValueError(f"--side is a multiple of 32, not {self.side}")
+        if self.texture and self.architecture != "pyramid":
+            raise ValueError("--texture goes with --architecture pyramid")
+        if self.steps is None and self.minutes is None:
+            object.__setattr__(self, "minutes", 60.0)
+
+
 def preset(name: str, **changes) -> Settings:
     """The settings of a published recipe, with changes.
 
@@ -514,6 +606,21 @@ def preset(name: str, **changes) -> Settings:
 def flag(name: str) -> str:
     """The command line's spelling of a setting: `style_weight` is `--style-weight`."""
     return "--no-cache" if name == "cache" else "--" + name.replace("_", "-")
+
+
+def _check_fields(settings) -> None:
+    """Bring each field of a dataclass of settings to its type; ValueError where it is out of its
+    range."""
+    for f in dataclasses.fields(settings):
+        value = getattr(settings, f.name)
+        if isinstance(value, list):
+            value = tuple(value)
+        value = _typed(flag(f.name), value, f.type)
+        for one in value if isinstance(value, tuple) else (value,):
+            _check(flag(f.name), one, f.metadata)
+        if "float" in f.type and value is not None:  # 1 is as good as 1.0
+            value = tuple(map(float, value)) if isinstance(value, tuple) else float(value)
+        object.__setattr__(settings, f.name, value)
 
 
 def _layer_weight(text: str) -> tuple[str, float] | None:
@@ -732,6 +839,59 @@ PRESETS = {
             "scales": "auto",
             "scale_ratio": 6.0,  # what is coarse is soon good enough: benchmarks/README.md
             "iterations": 240,
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How painters are trained: what it is, and what of `Settings` and `Training` makes it."""
+
+    about: str
+    settings: dict
+    training: dict
+
+
+# fast-style-transfer's weights are 7.5 of relu4_2, 100 for each of five style layers, and 200.
+_FAST_STYLE_TRANSFER = {"content_weight": 7.5, "style_weight": 500.0, "tv_weight": 200.0}
+
+RECIPES = {
+    "ours": Recipe(
+        "the default: fast-style-transfer's losses, a slimmer network, no checkerboard",
+        _FAST_STYLE_TRANSFER | {"warm_start": "compact"},
+        {},
+    ),
+    # arXiv 1603.08155, with the weights of the authors' code, jcjohnson/fast-neural-style: means
+    # of squares, and half the sum of the squared differences of neighbours.
+    "johnson": Recipe(
+        "Johnson, Alahi, Fei-Fei, arXiv 1603.08155 (there 40,000 steps)",
+        {
+            "network": "vgg16",
+            "content_weight": 1.0,
+            "content_layers": ("relu2_2",),
+            "style_weight": 5.0,
+            "style_layers": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+            "tv_weight": 5e-7,
+            "tv_loss": "sum",
+        },
+        {"width_factor": 1.0, "normalization": "batch", "upsampling": "transposed", "side": 256},
+    ),
+    "fast-style-transfer": Recipe(
+        "the best-known published networks (there 40,000 steps)",
+        _FAST_STYLE_TRANSFER | {"network": "vgg19"},
+        {"width_factor": 1.0, "upsampling": "transposed", "side": 256},
+    ),
+    # arXiv 1603.03417, with the instance normalisation of arXiv 1607.08022.
+    "texture": Recipe(
+        "texture networks of Ulyanov et al., arXiv 1603.03417: style only, from noise",
+        {"content_weight": 0.0, "style_weight": 500.0, "tv_weight": 0.0, "warm_start": "compact"},
+        {
+            "architecture": "pyramid",
+            "texture": True,
+            "width_factor": 1.0,
+            "side": 256,
+            "learning_rate": 1e-2,
         },
     ),
 }

@@ -6,4 +6,7 @@ Each is a module of the same name with `main(argv) -> exit code`, imported only 
 
 COMMANDS = {
     "networks": "list the networks by name and where they are; fetch one",
+    "train": "train a network that paints any photograph in one pass",
+    "apply": "paint photographs with such a network",
+    "painters": "list them with their styles",
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import sys
+import typing
+from collections.abc import Container, Mapping
 
-from ..settings import PROGRAM
+from ..settings import PROGRAM, flag
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,3 +34,53 @@ class Parser(argparse.ArgumentParser):
                 close = difflib.get_close_matches(name, flags, n=1)
                 return f"; did you mean {close[0]}, not {name}?" if close else ""
         return ""
+
+
+def add_flags(
+    parser: argparse.ArgumentParser,
+    settings: type,
+    names: Container[str] | None = None,
+    defaults: Mapping | None = None,
+) -> None:
+    """A flag for each field of a dataclass of settings, in the groups of --help; what is not given
+    is not in the parsed arguments.
+
+    Args:
+        names: of the fields; None for all.
+        defaults: that --help tells, where they are not the fields' own.
+    """
+    types = typing.get_type_hints(settings)
+    groups = {group.title: group for group in parser._action_groups}
+    for field in dataclasses.fields(settings):
+        if names is not None and field.name not in names:
+            continue
+        rule, default = field.metadata, (defaults or {}).get(field.name, field.default)
+        if rule["group"] not in groups:
+            groups[rule["group"]] = parser.add_argument_group(rule["group"])
+        text = help_text(field, default=default)
+        options = dict(dest=field.name, default=argparse.SUPPRESS, help=text)
+        if isinstance(field.default, bool):
+            options["action"] = "store_false" if field.default else "store_true"
+        else:
+            # `tuple[float, ...] | None` takes several floats, `int | None` one int.
+            kind = next(t for t in (typing.get_args(types[field.name]) or [types[field.name]]) if t)
+            if typing.get_origin(kind) is tuple:
+                kind, options["nargs"] = typing.get_args(kind)[0], "+"
+            options.update(type=kind, metavar=metavar(rule))
+        groups[rule["group"]].add_argument(flag(field.name), **options)
+
+
+def metavar(rule: Mapping) -> str:
+    """How --help and the README's table call the value of a setting."""
+    return rule["meta"] or "|".join(map(str, rule["choices"]))
+
+
+def help_text(field: dataclasses.Field, escape: bool = True, default=...) -> str:
+    """A setting's help with its default, for argparse (where a % is doubled) or for a table."""
+    rule = field.metadata
+    default = field.default if default is ... else default
+    text = rule["help"]
+    if not isinstance(default, bool):
+        told = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        text += f" (default: {rule['none'] if default is None else told})"
+    return text.replace("%", "%%") if escape else text

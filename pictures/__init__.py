@@ -1,6 +1,7 @@
 """Pictures <-> arrays. A picture is (H, W, 3) float32 RGB in 0..255, in sRGB."""
 
 from .colors import preserve_colors
+from .folders import found
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
 from .reading import alpha, comment, read, size
 from .resizing import check_finite, resize, resize_alpha
@@ -14,6 +15,7 @@ __all__ = [
     "check_extension",
     "check_finite",
     "comment",
+    "found",
     "preserve_colors",
     "read",
     "resize",

@@ -29,18 +29,28 @@ def check_arguments(job: Job) -> None:
 
 def check_files(job: Job) -> None:
     """Raise OSError for outputs that the disk has no place for."""
-    s = job.settings
-    if job.state.exists() and not (s.resume or s.overwrite):
+    check_outputs(job.outputs, job.state, job.settings.resume, job.settings.overwrite)
+
+
+def check_outputs(outputs: list[Path], state: Path, resume: bool, overwrite: bool) -> None:
+    """Raise OSError for files that cannot be written, or that would be lost.
+
+    Args:
+        outputs: what a run writes and leaves.
+        state: where its state is kept until it ends.
+        resume, overwrite: whether it goes on with that state, or may write over what is there.
+    """
+    if state.exists() and not (resume or overwrite):
         raise OSError(
-            f"{job.state} is the state of an interrupted run: add --resume to go on with it, or "
+            f"{state} is the state of an interrupted run: add --resume to go on with it, or "
             "--overwrite to start anew"
         )
-    for folder in dict.fromkeys(path.parent for path in job.outputs):
+    for folder in dict.fromkeys(path.parent for path in outputs):
         _check_folder(folder)
-    for path in job.outputs:
+    for path in outputs:
         if path.is_dir():
-            raise OSError(f"{path} is a folder: name a picture in it")
-        if path.exists() and not s.overwrite and not (s.resume and job.state.exists()):
+            raise OSError(f"{path} is a folder: name a file in it")
+        if path.exists() and not overwrite and not (resume and state.exists()):
             raise OSError(f"{path} exists: name another, or add --overwrite")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 
 from .. import memory
 
@@ -55,6 +57,25 @@ def hidden(*modules: str):
     finally:
         for name in absent:
             del sys.modules[name]
+
+
+@contextlib.contextmanager
+def loading_keras(debug: bool = False):
+    """Where Keras is imported: silently, and without what takes a second for nothing. It would
+    load matplotlib, and TensorFlow JAX, if they are there."""
+    unused = {"matplotlib", "jax"} - {_keras_backend()}
+    with silenced(debug), hidden(*unused):
+        yield
+
+
+def _keras_backend() -> str:
+    """The backend that Keras will take, by its own rules."""
+    file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    try:
+        configured = json.loads(file.read_text())["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        configured = "tensorflow"
+    return os.environ.get("KERAS_BACKEND") or configured
 
 
 @contextlib.contextmanager

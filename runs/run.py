@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import pictures
 from ..settings import PROGRAM
 from . import checks, progress
-from .console import hidden, sentence, silenced, stop_signals, tell
+from .console import loading_keras, sentence, stop_signals, tell
 from .job import Job
 from .output import Output
 
@@ -77,24 +75,12 @@ def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
 
 def _load_networks(settings: Settings) -> Networks:
     """The networks of a run, and with them Keras."""
-    # Keras would load matplotlib, and TensorFlow JAX, if they are there: a second for nothing.
-    unused = {"matplotlib", "jax"} - {_keras_backend()}
-    with silenced(settings.debug), hidden(*unused):
+    with loading_keras(settings.debug):
         from .. import backend
     from .transfer import load_networks
 
     with backend.device(settings.device):
         return load_networks(settings)
-
-
-def _keras_backend() -> str:
-    """The backend that Keras will take, by its own rules."""
-    file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
-    try:
-        configured = json.loads(file.read_text())["backend"]
-    except (OSError, ValueError, KeyError, TypeError):
-        configured = "tensorflow"
-    return os.environ.get("KERAS_BACKEND") or configured
 
 
 def _paint(

@@ -58,12 +58,18 @@ def load(path, about: dict) -> tuple[State, dict]:
         raise
     except Exception as error:
         raise OSError(f"{path} is damaged ({error}): delete it to start anew") from error
+    check_same(saved, about, path)
+    return state, chosen
+
+
+def check_same(saved: dict, about: dict, path) -> None:
+    """Raise ValueError, which names a difference, where a state at `path` is of a run that was
+    asked for something else."""
     difference = _difference(saved, json.loads(json.dumps(about)))
     if difference:
         raise ValueError(
             f"cannot resume: {difference}; run it as before, or delete {path} to start anew"
         )
-    return state, chosen
 
 
 def _difference(saved, wanted, where="") -> str:

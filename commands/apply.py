@@ -1,0 +1,84 @@
+"""`neural-style apply`: paint photographs, or textures, with a painter."""
+
+from __future__ import annotations
+
+from ..files import local
+from ..settings import PROGRAM, Settings
+from .parser import Parser, add_flags
+
+SETTINGS = (
+    "width",
+    "style_blend_weights",
+    "preserve_colors",
+    "alpha",
+    "depth",
+    "seed",
+    "overwrite",
+    "device",
+    "tile",
+    "quiet",
+    "debug",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Paint. Raises OSError or ValueError in one sentence; exits with 2 for arguments that cannot
+    be right."""
+    from ..runs import painting
+
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        chosen = vars(arguments)
+        settings = Settings(**{name: chosen[name] for name in SETTINGS if name in chosen})
+        job = painting.PaintingJob(
+            arguments.painter,
+            arguments.style,
+            [local(path) for path in arguments.content],
+            arguments.output,
+            settings,
+            arguments.height,
+        )
+        painting.check_arguments(job)
+    except ValueError as error:
+        parser.error(str(error))
+    return painting.run(job)
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog=f"{PROGRAM} apply",
+        description="Paint photographs in one pass, with a painter that has learnt its styles.",
+        epilog=f"{PROGRAM} painters lists those in the package; {PROGRAM} train makes others.",
+    )
+    needed = parser.add_argument_group("choose the painter and the pictures")
+    needed.add_argument(
+        "--painter",
+        required=True,
+        metavar="PAINTER",
+        help="paintbox, which is in the package, or a .keras file",
+    )
+    needed.add_argument(
+        "--style",
+        nargs="+",
+        metavar="NAME",
+        help="one of its styles, or several, to be mixed (default: the only one)",
+    )
+    needed.add_argument(
+        "--content",
+        nargs="+",
+        default=[],
+        metavar="PICTURE",
+        help="one or more photographs; none for a painter of textures",
+    )
+    needed.add_argument(
+        "--output",
+        required=True,
+        metavar="PICTURE",
+        help="what to write; of several photographs, as 'out/{name}.png'",
+    )
+    needed.add_argument(
+        "--height", type=int, metavar="PIXELS", help="height of a texture (default: its width)"
+    )
+    add_flags(parser, Settings, SETTINGS)
+    return parser

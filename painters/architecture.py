@@ -1,0 +1,321 @@
+"""What a painter is made of: convolutions, normalised anew for each style.
+
+J. Johnson, A. Alahi, L. Fei-Fei, "Perceptual Losses for Real-Time Style Transfer", arXiv
+1603.08155; D. Ulyanov et al., "Texture Networks", arXiv 1603.03417, and "Instance Normalization",
+arXiv 1607.08022; V. Dumoulin, J. Shlens, M. Kudlur, "A Learned Representation for Artistic Style",
+arXiv 1610.07629.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+EPSILON = 1e-5  # added to the variances
+MIDDLE, REACH = 127.5, 150.0  # of the colours
+RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
+BLOCKS = 5  # residual ones
+PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
+
+
+STYLE_VARIABLES = ("style_scale", "style_shift")  # the names of what each style has of its own
+
+
+class ReflectedConv2D(keras.layers.Conv2D):
+    """A convolution of what goes on mirrored beyond its edges, so that a picture has no frame."""
+
+    def __init__(self, filters: int, size: int, strides: int = 1, upsampled: bool = False):
+        """With `upsampled`, each pixel is doubled first: a convolution after that makes no
+        checkerboard, as a transposed one does (Odena et al., distill.pub, 2016)."""
+        super().__init__(filters, size, strides, padding="valid")
+        self.upsampled = upsampled
+
+    def call(self, x):
+        if self.upsampled:
+            x = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
+        beyond = self.kernel_size[0] // 2
+        sides = (beyond, beyond)
+        return super().call(ops.pad(x, ((0, 0), sides, sides, (0, 0)), mode="reflect"))
+
+
+class StyleNormalization(keras.layers.Layer):
+    """Conditional instance normalisation: (x - μ)/σ, of each picture and channel, with a scale and
+    a shift of its own for each style; several are mixed by their shares (arXiv 1610.07629,
+    equation 5). With `kind` "batch", μ and σ are those of a batch, and later of the training."""
+
+    def __init__(self, styles: int, kind: str = "instance"):
+        super().__init__()
+        self.styles, self.batch = styles, None
+        if kind == "batch":
+            self.batch = keras.layers.BatchNormalization(center=False, scale=False, epsilon=EPSILON)
+
+    def build(self, shape, *_):
+        channels = shape[-1]
+        scale, shift = STYLE_VARIABLES
+        self.scale = self.add_weight(shape=(self.styles, channels), initializer="ones", name=scale)
+        self.shift = self.add_weight(shape=(self.styles, channels), initializer="zeros", name=shift)
+        if self.batch is not None:
+            self.batch.build(shape)
+
+    def call(self, x, shares, statistics=None):
+        """
+        Args:
+            x: (n, H, W, C).
+            shares: of each style, (n, styles), each row summing to 1.
+            statistics: μ and σ² of the whole of each picture, (n, 1, 1, C), where x is a part.
+        """
+        scale, shift = (ops.matmul(shares, one)[:, None, None] for one in (self.scale, self.shift))
+        if self.batch is not None:
+            return self.batch(x) * scale + shift
+        mean, variance = statistics or ops.moments(x, axes=(1, 2), keepdims=True)
+        # As one product and one sum of each number.
+        scale = scale * ops.rsqrt(variance + EPSILON)
+        return x * scale + (shift - mean * scale)
+
+
+class Section(keras.layers.Layer):
+    """Convolutions, each normalised and, but for a residual's last, rectified."""
+
+    def __init__(
+        self,
+        convolutions: Sequence[keras.layers.Layer],
+        styles: int,
+        kind: str,
+        activation=ops.relu,
+        last=None,
+        is_residual: bool = False,
+        halo: int = 0,
+    ):
+        """
+        Args:
+            convolutions: or what else gives features.
+            styles, kind: of the normalisations.
+            activation: after each normalisation.
+            last: what takes its place after the last one.
+            is_residual: whether what is given is added to the result.
+            halo: how far beyond a tile it looks, at most, in positions of what is given.
+        """
+        super().__init__()
+        self.halo = halo
+        self.convolutions = list(convolutions)
+        self.normalizations = [StyleNormalization(styles, kind) for _ in convolutions]
+        self.activations = [activation] * (len(self.convolutions) - 1) + [last or activation]
+        self.is_residual = is_residual
+
+    def call(self, x, shares, statistics=(), until: int | None = None):
+        """
+        Args:
+            x: (n, H, W, C).
+            shares: (n, styles).
+            statistics: of the first normalisations, where x is a part of a picture.
+            until: the convolution whose result is wanted, not yet normalised; None for all.
+        """
+        given = x
+        layers = zip(self.convolutions, self.normalizations, self.activations)
+        for i, (convolve, normalize, activate) in enumerate(layers):
+            x = convolve(x)
+            if i == until:
+                return x
+            x = activate(normalize(x, shares, statistics[i] if i < len(statistics) else None))
+        return x + given if self.is_residual else x
+
+
+@keras.saving.register_keras_serializable("neural_style_keras")
+class Painter(keras.Model):
+    """A network that paints pictures in one pass, in one of its styles or between them.
+
+    Its inputs are the pictures (n, H, W, C), RGB in 0..255, H and W multiples of `stride`, and the
+    shares of the styles (n, styles). C is 3; 6 for a pyramid that paints photographs, with noise in
+    0..255 as the other three. It gives (n, H, W, 3), about 0..255: what is beyond is to be clipped.
+    """
+
+    ARGUMENTS = (
+        "architecture",
+        "styles",
+        "width_factor",
+        "normalization",
+        "upsampling",
+        "of_photographs",
+    )
+
+    def __init__(
+        self,
+        architecture: str = "residual",
+        styles: int = 1,
+        width_factor: float = 1.0,
+        normalization: str = "instance",
+        upsampling: str = "resize",
+        of_photographs: bool = True,
+        about: dict | None = None,
+        **options,
+    ):
+        """
+        Args:
+            architecture: `residual` (arXiv 1603.08155) or `pyramid` (arXiv 1603.03417).
+            styles: how many.
+            width_factor: of the numbers of channels, which become multiples of 8.
+            normalization: `instance` or `batch`.
+            upsampling: `resize` or `transposed`.
+            of_photographs: or of noise alone, which makes textures of a pyramid.
+            about: what made it, as JSON has it.
+        """
+        super().__init__(**options)
+        given = locals()
+        self.arguments = {name: given[name] for name in self.ARGUMENTS}
+        self.about = about or {}
+        self.styles, self.of_photographs = styles, of_photographs
+        self.architecture, self.is_pyramid = architecture, architecture == "pyramid"
+        self.channels = 6 if self.is_pyramid and of_photographs else 3
+
+        def section(*convolutions, **how):
+            return Section(convolutions, styles, normalization, **how)
+
+        if not self.is_pyramid:
+            self.stride = 4
+            self.strides = (1, *(4,) * (BLOCKS + 1))  # pixels from position to position, of each
+            full, half, quarter = (_eights(width_factor * n) for n in RESIDUAL)
+            self.full_channels = full
+
+            def up(channels):
+                if upsampling == "transposed":
+                    return keras.layers.Conv2DTranspose(channels, 3, 2, padding="same")
+                return ReflectedConv2D(channels, 3, upsampled=True)
+
+            self.sections = [
+                section(
+                    ReflectedConv2D(full, 9),
+                    ReflectedConv2D(half, 3, 2),
+                    ReflectedConv2D(quarter, 3, 2),
+                    halo=8,
+                ),
+                *(
+                    section(
+                        ReflectedConv2D(quarter, 3),
+                        ReflectedConv2D(quarter, 3),
+                        last=_same,
+                        is_residual=True,
+                        halo=2,
+                    )
+                    for _ in range(BLOCKS)
+                ),
+                section(up(half), up(full), ReflectedConv2D(3, 9), last=_colour, halo=3),
+            ]
+        else:
+            self.stride = 2 ** (LEVELS - 1)
+
+            def level(channels):
+                sizes = (3, 3, 1)
+                return section(*(ReflectedConv2D(channels, n) for n in sizes), activation=_leaky)
+
+            each = _eights(width_factor * PYRAMID)
+            self.full_channels = each * LEVELS
+            self.levels = [level(each) for _ in range(LEVELS)]
+            self.joined = [level(each * (i + 1)) for i in range(1, LEVELS)]
+            self.balances = [
+                [StyleNormalization(styles, normalization) for _ in range(2)]
+                for _ in range(1, LEVELS)
+            ]
+            self.sections = [section(ReflectedConv2D(3, 1), last=_colour)]
+        self(
+            (
+                keras.KerasTensor((None, None, None, self.channels), "float32"),
+                keras.KerasTensor((None, styles), "float32"),
+            )
+        )
+
+    def call(self, inputs):
+        pictures, shares = inputs
+        x = prepared(pictures)
+        if self.is_pyramid:
+            x = self._climbed(x, shares)
+        for section in self.sections:
+            x = section(x, shares)
+        return x
+
+    def _climbed(self, x, shares):
+        """From the smallest level up: each is enlarged, and joined with the next larger one."""
+        for i, level in enumerate(self.levels):
+            small = level(_reduced(x, 2 ** (LEVELS - 1 - i)), shares)
+            if not i:
+                found = small
+                continue
+            found = ops.repeat(ops.repeat(found, 2, axis=1), 2, axis=2)
+            one, other = self.balances[i - 1]
+            found = ops.concatenate([one(found, shares), other(small, shares)], axis=3)
+            found = self.joined[i - 1](found, shares)
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """What its styles are called."""
+        named = [style["name"] for style in self.about.get("styles", ())]
+        return named or [str(number) for number in range(1, self.styles + 1)]
+
+    def begin_with_colours(self, style: int, picture):
+        """Let the pictures in a style have the mean and the spread of its colours, from the first
+        step on; `picture` is (H, W, 3) RGB in 0..255, of that style."""
+        wanted = np.arctanh((np.reshape(picture, (-1, 3)) - MIDDLE) / REACH)
+        last = self.sections[-1].normalizations[-1]
+        for variable, value in ((last.scale, wanted.std(0)), (last.shift, wanted.mean(0))):
+            values = ops.convert_to_numpy(variable.value).copy()
+            values[style] = value
+            variable.assign(values)
+
+    def with_styles(self, origins: Sequence[int | None], keep: bool) -> tuple[Painter, int]:
+        """A painter with the same weights and other styles, and the number of the first of them.
+
+        Args:
+            origins: for each new style, the number of the one whose scales and shifts it begins
+                with; None for the mean of all.
+            keep: whether the styles of this painter come before the new ones.
+        """
+        first = self.styles if keep else 0
+        arguments = self.arguments | {"styles": first + len(origins)}
+        other = Painter(**arguments, about=self.about)
+        for old, new in zip(self.variables, other.variables):
+            values = ops.convert_to_numpy(old.value)
+            if old.name in STYLE_VARIABLES:
+                began = [values.mean(0) if n is None else values[n] for n in origins]
+                values = np.concatenate([values[:first], began])
+            new.assign(values)
+        return other, first
+
+    def get_config(self):
+        return {**self.arguments, "about": self.about}
+
+
+def prepared(pictures):
+    """0..255 -> -1..1, as the first section takes them."""
+    return pictures / MIDDLE - 1
+
+
+def _colour(x):
+    """What the last section gives, as colours: a little beyond 0..255, so that black and white can
+    be reached."""
+    return MIDDLE + REACH * ops.tanh(x)
+
+
+def _reduced(x, step: int):
+    """Every so many pixels: of a photograph their mean; the last three channels are noise, which
+    would only become fainter by that."""
+    if step == 1:
+        return x
+    noise = x[:, ::step, ::step, -3:]
+    if x.shape[3] == 3:
+        return noise
+    return ops.concatenate([ops.average_pool(x[..., :-3], step, step), noise], axis=3)
+
+
+def _same(x):
+    return x
+
+
+def _leaky(x):
+    return ops.leaky_relu(x, 0.01)
+
+
+def _eights(channels: float) -> int:
+    return max(8, 8 * round(channels / 8))

@@ -1,0 +1,176 @@
+"""Paint pictures with a painter: whole, or in tiles with the very same result.
+
+In tiles, the picture goes through the painter a section at a time, and through each section as
+often as it has normalisations, whose means and variances are those of the whole picture: each time
+the next of them become known. Between sections the whole is kept at a quarter of the size.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from keras import ops, tree
+
+from .. import backend
+from ..tiles import Tile, grid
+from .architecture import Painter, Section, prepared
+
+# Bytes for each pixel and channel at the full size, at the peak, and whatever the size; measured
+# on TensorFlow (benchmarks/README.md).
+MEMORY, MEMORY_BASE = 30, 0.5e9
+TILE = 1024  # pixels
+LEAST = 16  # pixels a side: less cannot be mirrored
+
+
+def paint(
+    painter: Painter,
+    picture: np.ndarray,
+    style: str | Mapping[str, float],
+    seed: int = 0,
+    tile: int = 0,
+) -> np.ndarray:
+    """Paint a picture.
+
+    Args:
+        painter: from `painters.load`.
+        picture: (H, W, 3) RGB in 0..255; for a painter of textures, only its size counts.
+        style: the name of one of the painter's, or the share of each of several: what is between
+            two styles has scales and shifts between theirs (arXiv 1610.07629, section 3.3).
+        seed: of the noise, where the painter takes noise.
+        tile: the side of the tiles in pixels; 0 for the whole at once. A pyramid has no tiles.
+
+    Returns:
+        (H, W, 3) float32 RGB in 0..255.
+
+    Raises ValueError for a picture that is too small, or a style that the painter does not have.
+    """
+    shares = shares_of(painter.names, {style: 1.0} if isinstance(style, str) else style)
+    height, width = picture.shape[:2]
+    least = max(LEAST, 2 * painter.stride)
+    if min(height, width) < least:
+        raise ValueError(
+            f"the picture is {width}x{height} pixels; for this painter it must be at least "
+            f"{least}x{least}"
+        )
+    x = _padded(_canvas(painter, picture, seed), painter.stride)
+    shares = shares[np.newaxis]
+    if tile:
+        painted = _in_tiles(painter, x, shares, tile)
+    else:
+        run = backend.uncompiled(lambda x, shares: painter((x, shares)), painter)
+        painted = ops.convert_to_numpy(run(ops.convert_to_tensor(x), ops.convert_to_tensor(shares)))
+    return np.clip(painted[0, :height, :width], 0, 255)
+
+
+def shares_of(names: Sequence[str], style: Mapping[str, float]) -> np.ndarray:
+    """The share of each style of a painter, (styles,) float32, summing to 1.
+
+    Args:
+        names: of the painter's styles.
+        style: the name of each that is wanted, and how much of it.
+
+    Raises ValueError for a name that is not among them, or shares that sum to 0.
+    """
+    shares = np.zeros(len(names), np.float32)
+    for name, share in style.items():
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            meant = f": did you mean {close[0]}?" if close else ""
+            raise ValueError(f"the painter has no style {name}; it has {', '.join(names)}{meant}")
+        shares[names.index(name)] += share
+    if shares.sum() == 0:
+        raise ValueError("the shares of the styles sum to 0: at least one must be positive")
+    return shares / shares.sum()
+
+
+def choose_tile(painter: Painter, size: tuple[int, int], device: str | None) -> int:
+    """The side of the tiles that the memory at hand asks for; 0 for the whole at once.
+
+    Raises ValueError for a pyramid, which has no tiles, where memory does not suffice.
+    """
+    free = backend.available_memory(device)
+    needed = MEMORY_BASE + MEMORY * painter.full_channels * size[0] * size[1]
+    if free is None or needed <= free:
+        return 0
+    if painter.is_pyramid:
+        raise ValueError(
+            f"this needs about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free, "
+            "and a pyramid does not paint in tiles: choose a smaller --width"
+        )
+    return TILE
+
+
+def _canvas(painter: Painter, picture: np.ndarray, seed: int) -> np.ndarray:
+    """What the painter takes, (1, H, W, channels) float32."""
+    parts = [picture] if painter.of_photographs else []
+    if painter.channels == 6 or not painter.of_photographs:
+        parts.append(np.random.default_rng(seed).uniform(0, 255, picture.shape))
+    return np.concatenate(parts, axis=2).astype(np.float32)[np.newaxis]
+
+
+def _padded(x: np.ndarray, stride: int) -> np.ndarray:
+    """Mirrored beyond its lower and right edges, up to multiples of the stride."""
+    beyond = [(0, -length % stride) for length in x.shape[1:3]]
+    return np.pad(x, ((0, 0), *beyond, (0, 0)), mode="reflect")
+
+
+def _in_tiles(painter: Painter, x: np.ndarray, shares: np.ndarray, tile: int) -> np.ndarray:
+    x, shares = prepared(x), ops.convert_to_tensor(shares)
+    for section, stride in zip(painter.sections, painter.strides):
+        side = max(1, tile // 4) * 4 // stride
+        tiles = grid(*x.shape[1:3], tile=side, halo=section.halo)
+        statistics = []
+        for i, normalization in enumerate(section.normalizations):
+            if normalization.batch is not None:  # its statistics are those of the training
+                break
+            run = _until(section, i)
+            statistics.append(_moments(run(x, one, shares, statistics)[0] for one in tiles))
+        run, result = _until(section, None), None
+        for one in tiles:
+            part, place, size = run(x, one, shares, statistics)
+            if result is None:
+                result = np.empty((1, *size, part.shape[3]), np.float32)
+            result[place] = part
+        x = result
+    return x
+
+
+def _moments(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each channel, (1, 1, 1, C), of (1, h, w, C) each."""
+    count, total, squares = 0, 0.0, 0.0
+    for part in parts:
+        count += part.shape[1] * part.shape[2]
+        total += part.sum((1, 2), np.float64, keepdims=True)
+        squares += np.square(part, dtype=np.float64).sum((1, 2), keepdims=True)
+    mean = total / count
+    return mean.astype(np.float32), (squares / count - np.square(mean)).astype(np.float32)
+
+
+def _until(section: Section, number: int | None):
+    """A function that gives, of a tile, what a convolution of a section does, or with None the
+    section; with it, where that is in the whole, and the height and the width of the whole."""
+
+    def of_crop(crop, shares, statistics):
+        return section(crop, shares, statistics, until=number)
+
+    compute = backend.uncompiled(of_crop, section)
+
+    def run(x, tile: Tile, shares, statistics):
+        crop = ops.convert_to_tensor(tile.crop(x))
+        given = tree.map_structure(ops.convert_to_tensor, statistics)
+        given = ops.convert_to_numpy(compute(crop, shares, given))
+        s, own, place, size = tile.shape, [], [], []
+        axes = ((s.top, s.own_height, s.height, tile.y), (s.left, s.own_width, s.width, tile.x))
+        for axis, (first, owned, length, start) in enumerate(axes, start=1):
+
+            def scaled(position, length=length, given_length=given.shape[axis]):
+                return position * given_length // length
+
+            own.append(slice(scaled(first), scaled(first + owned)))
+            place.append(slice(scaled(start + first), scaled(start + first + owned)))
+            size.append(scaled(x.shape[axis]))
+        return given[(slice(None), *own)], (slice(None), *place), tuple(size)
+
+    return run

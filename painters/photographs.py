@@ -1,0 +1,121 @@
+"""The photographs that a painter learns on: squares out of a folder of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from .. import pictures
+
+AHEAD, READERS = 4, 2  # batches that are read before they are asked for, and by how many threads
+ENLARGED = 2.0  # a square is enlarged by this at most: what is enlarged more has no detail
+
+
+class Photographs(keras.utils.PyDataset):
+    """Batches of squares, the same for the same seed wherever a training begins.
+
+    A batch is a dictionary: `photographs` (n, side, side, 3) float32 RGB in 0..255, and `style`
+    (n,) int32, the style that each is to be painted in; `noise`, of the shape of the photographs,
+    where it is wanted. Without paths there is noise alone.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        styles: int,
+        batch: int,
+        side: int,
+        steps: int,
+        seed: int,
+        say: Callable[[str], None] = print,
+        has_noise: bool = False,
+    ):
+        """
+        Args:
+            paths: of the photographs; none for noise alone.
+            styles: how many there are to draw from.
+            batch, side: how many squares at once, and of how many pixels a side.
+            steps: batches in an epoch.
+            seed: of all that is drawn.
+            say: is told of photographs that cannot be read.
+            has_noise: whether the painter takes noise as well.
+        """
+        super().__init__()
+        self.epoch = 0  # to be set before each
+        self._paths, self._styles, self._steps = list(paths), styles, steps
+        self._shape = (batch, side, side, 3)
+        self._seed, self._say, self._has_noise = seed, say, has_noise
+        self._damaged = set()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="photographs")
+        self._ahead = {}
+
+    def __len__(self):
+        return self._steps
+
+    def __getitem__(self, index):
+        number = self.epoch * self._steps + index
+        for n in range(number, number + AHEAD):
+            if n not in self._ahead:
+                self._ahead[n] = self._readers.submit(self.batch, n)
+        # What is behind was drawn for another beginning.
+        self._ahead = {n: one for n, one in self._ahead.items() if n >= number}
+        return (self._ahead.pop(number).result(),)
+
+    def batch(self, number: int) -> dict[str, np.ndarray]:
+        """The batch of this number since the beginning of the training.
+
+        Raises OSError if none of the photographs can be read.
+        """
+        random = np.random.default_rng((self._seed, number))
+        count, side = self._shape[:2]
+        drawn = {"style": random.integers(self._styles, size=count, dtype=np.int32)}
+        if self._paths:
+            drawn["photographs"] = np.stack([self._square(side, random) for _ in range(count)])
+        if self._has_noise:
+            drawn["noise"] = random.uniform(0, 255, self._shape).astype(np.float32)
+        return drawn
+
+    def _square(self, side: int, random) -> np.ndarray:
+        while True:
+            left = [path for path in self._paths if path not in self._damaged]
+            if not left:
+                raise OSError("none of the photographs can be read")
+            path = left[random.integers(len(left))]
+            try:
+                return square(pictures.read(path), side, random)
+            except OSError as error:
+                if path not in self._damaged:
+                    self._damaged.add(path)
+                    self._say(f"left out: {error}")
+
+
+def square(picture: np.ndarray, side: int, random) -> np.ndarray:
+    """A square out of a picture, mirrored or not, at least half as long as the shorter side.
+
+    Args:
+        picture: (H, W, 3) RGB in 0..255.
+        side: of the square that is returned, in pixels.
+        random: numpy's generator.
+
+    Returns:
+        (side, side, 3) float32.
+    """
+    height, width = picture.shape[:2]
+    short = min(height, width)
+    least = min(short, max(short // 2, int(side / ENLARGED)))
+    taken = int(random.integers(least, short + 1))
+    y, x = (int(random.integers(length - taken + 1)) for length in (height, width))
+    cut = pictures.resize(picture[y : y + taken, x : x + taken], side, side)
+    return np.ascontiguousarray(cut[:, ::-1] if random.random() < 0.5 else cut, np.float32)
+
+
+def middle_square(picture: np.ndarray, side: int) -> np.ndarray:
+    """The largest square in the middle of a picture, (side, side, 3)."""
+    height, width = picture.shape[:2]
+    short = min(height, width)
+    y, x = (height - short) // 2, (width - short) // 2
+    return pictures.resize(picture[y : y + short, x : x + short], side, side)

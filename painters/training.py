@@ -1,0 +1,234 @@
+"""How a painter learns: the objective of a picture, with a network's weights in its place.
+
+A photograph is its own content, and the styles' statistics are taken once: `Objective` says how far
+a painted photograph is from both, and Keras's `fit` does the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from .. import backend, vgg
+from ..objective import Objective
+from ..settings import Settings
+from .architecture import STYLE_VARIABLES, Painter
+from .photographs import Photographs
+
+WARMUP = 50  # steps, in which the learning rate rises
+MEASURED = 16  # photographs, whose own losses say how much a style counts
+
+
+class Judge:
+    """A network's view of painted photographs: the losses of each in its style."""
+
+    def __init__(
+        self,
+        styles: Sequence[np.ndarray],
+        settings: Settings,
+        parameters: vgg.Parameters,
+        side: int,
+    ):
+        """
+        Args:
+            styles: (H, W, 3) RGB in 0..255, each of any size.
+            settings: the weights, the layers, the pooling and the precision.
+            parameters: the network.
+            side: of the photographs, in pixels.
+
+        Raises ValueError as `Objective` does, and for several styles with a loss that takes one.
+        """
+        if settings.style_loss == "wasserstein" and len(styles) > 1:
+            raise ValueError("the Wasserstein loss takes one style for a whole batch")
+        blank = np.zeros((side, side, 3), np.float32)
+        self.objective = Objective(blank, styles[:1], settings, parameters)
+        self.names = [term.name for term in self.objective.terms]
+        self._mean_pixel = parameters.mean_pixel
+        each = [self.objective.targets_of([style]) for style in styles]
+        self._targets = each[0] if len(each) == 1 else [_joined(of_term) for of_term in zip(*each)]
+        self.styles = len(styles)
+
+    def __call__(self, painted, photographs, style):
+        """(n, terms) float32, from (n, side, side, 3) RGB in 0..255 twice and (n,) integers."""
+        targets = self._targets
+        if self.styles > 1:
+            targets = [
+                of and tree.map_structure(lambda x: ops.take(x, style, axis=0), of)
+                for of in targets
+            ]
+        mean = ops.convert_to_tensor(self._mean_pixel)
+        return self.objective.compare(painted - mean, photographs - mean, targets)
+
+
+def _joined(targets):
+    """The targets of a term for each style as one, the styles first."""
+    if targets[0] is None:
+        return None
+    return tree.map_structure(lambda *x: ops.concatenate(x), *targets)
+
+
+class Lesson(keras.Model):
+    """A painter that is judged: what it gives are the losses of the photographs it is given."""
+
+    def __init__(self, painter: Painter, judge: Judge, counts: Sequence[float], first: int = 0):
+        """
+        Args:
+            painter, judge: who paints, and who judges.
+            counts: how much a photograph counts in each of the judge's styles.
+            first: the number that the painter has for the judge's first style.
+        """
+        super().__init__()
+        self.painter, self._judge, self._first = painter, judge, first
+        self._counts = np.array(counts, np.float32)
+        self._shown = [keras.metrics.Mean(name) for name in ("total", *judge.names)]
+
+    def call(self, batch):
+        shares = ops.one_hot(batch["style"] + self._first, self.painter.styles)
+        painted = self.painter((canvas(self.painter, batch), shares))
+        # A texture has no content; the painter is judged by its own picture in that place.
+        return self._judge(painted, batch.get("photographs", painted), batch["style"])
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        count = ops.take(ops.convert_to_tensor(self._counts), x["style"])
+        return ops.mean(count * ops.sum(y_pred, axis=1))
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        for shown, value in zip(self._shown, (ops.sum(y_pred, 1), *ops.unstack(y_pred, axis=1))):
+            shown.update_state(value)
+        return self.get_metrics_result()
+
+
+def canvas(painter: Painter, batch: dict):
+    """What a painter takes of a batch: the photographs, with noise, or noise alone."""
+    if painter.channels == 6:
+        return ops.concatenate([batch["photographs"], batch["noise"]], axis=3)
+    return batch["photographs" if painter.of_photographs else "noise"]
+
+
+class Course(keras.callbacks.Callback):
+    """The learning rate: it rises for `WARMUP` steps and falls to zero as half a cosine, by the
+    last step or the last minute, whichever comes first; there the training ends.
+
+    The minutes are those of all starts together; `path` is where they are kept between them.
+    """
+
+    def __init__(self, rate: float, steps: int | None, minutes: float | None, path: Path):
+        super().__init__()
+        self.rate, self.steps = rate, steps or math.inf
+        self.seconds, self.path = 60 * (minutes or math.inf), path
+        self.end = 1.0  # the share by which this part of the training ends
+        self._began = None
+
+    def share(self, step: int) -> float:
+        """How much of the training is done, 0..1."""
+        if self._began is None:
+            spent = float(self.path.read_text()) if self.path.exists() else 0.0
+            self._began = time.monotonic() - spent
+        return min(1.0, max(step / self.steps, self.elapsed / self.seconds))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning, interruptions left out."""
+        return time.monotonic() - self._began
+
+    def on_train_batch_begin(self, batch, logs=None):
+        optimizer = self.model.optimizer
+        step = int(optimizer.iterations)
+        fall = 0.5 + 0.5 * math.cos(math.pi * self.share(step))
+        optimizer.learning_rate = self.rate * fall * min(1.0, (step + 1) / WARMUP)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.share(int(self.model.optimizer.iterations)) >= 1:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.path.write_text(f"{self.elapsed:.0f}")
+        if self.share(int(self.model.optimizer.iterations)) >= self.end:
+            self.model.stop_training = True
+
+
+def style_counts(judge: Judge, photographs: Photographs) -> np.ndarray:
+    """How much a photograph counts in each style: the reciprocal of what photographs themselves
+    lose in it, lest loud styles drown quiet ones. (styles,) float32.
+
+    Noise serves in place of photographs where there are none.
+    """
+    number, losses = 0, [[] for _ in range(judge.styles)]
+    while min(map(len, losses)) < MEASURED:
+        batch = photographs.batch(number)
+        squares = batch.get("photographs", batch.get("noise"))
+        for style, found in enumerate(losses):
+            chosen = np.full(len(squares), style, np.int32)
+            found += ops.convert_to_numpy(ops.sum(judge(squares, squares, chosen), 1)).tolist()
+        number += 1
+    return np.array([1 / np.mean(found) for found in losses], np.float32)
+
+
+def train(
+    painter: Painter,
+    judges: Sequence[tuple[Judge, float]],
+    photographs: Photographs,
+    folder: Path,
+    *,
+    rate: float,
+    steps: int | None = None,
+    minutes: float | None = None,
+    callbacks: Callable[[Course], Sequence[keras.callbacks.Callback]] = lambda course: (),
+    first: int = 0,
+    only_styles: bool = False,
+) -> Course:
+    """Train a painter, or go on where a training in the same folder was stopped.
+
+    Args:
+        painter: what is trained.
+        judges: each with the share of the training by which it ends, the last with 1.
+        photographs: what it learns on; an epoch of them is what is lost at most when it is stopped.
+        folder: for what it takes to go on.
+        rate: the highest learning rate, of Adam.
+        steps, minutes: when it ends; one of them at least.
+        callbacks: Keras's, that are given to `fit`; they may ask the course how far it is.
+        first: the number that the painter has for the judges' first style.
+        only_styles: leave the convolutions as they are, and train the styles' scales and shifts.
+    """
+    if only_styles:
+        for variable in painter.trainable_variables:
+            variable.trainable = variable.name in STYLE_VARIABLES
+    optimizer = keras.optimizers.Adam(rate)
+    course = Course(rate, steps, minutes, folder / "seconds")
+    begins = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, _: setattr(photographs, "epoch", epoch)
+    )
+    # Two, as it may be killed while it writes; kept, so that a training that is done stays so.
+    backup = keras.callbacks.BackupAndRestore(
+        folder / "backup", double_checkpoint=True, delete_checkpoint=False
+    )
+    for judge, end in judges:
+        if course.share(_epochs_done(folder / "backup") * len(photographs)) >= end:
+            continue
+        course.end = end
+        lesson = Lesson(painter, judge, style_counts(judge, photographs), first)
+        lesson({k: v[:1] for k, v in photographs.batch(0).items()})  # builds it
+        # On processors, XLA's convolutions take longer; JAX has no others.
+        lesson.compile(optimizer, jit_compile=backend.NAME == "jax")
+        lesson.fit(
+            photographs,
+            epochs=math.ceil(steps / len(photographs)) if steps else 10**6,
+            callbacks=[begins, backup, course, *callbacks(course)],
+            verbose=0,
+        )
+    return course
+
+
+def _epochs_done(folder: Path) -> int:
+    """How many epochs `BackupAndRestore` has kept in its folder."""
+    try:
+        return json.loads((folder / "training_metadata.json").read_text())["epoch"]
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,85 @@
+"""What a training shows and keeps as it goes: Keras's callbacks."""
+
+from __future__ import annotations
+
+import sys
+
+import keras
+import numpy as np
+import tqdm
+
+from .. import painters, pictures
+from ..painters.architecture import Painter
+from ..painters.painting import paint
+from ..painters.training import Course
+from .console import tell
+from .training import TrainingJob
+
+
+class Stopped(Exception):
+    """Somebody has asked the training to stop."""
+
+
+class Kept(keras.callbacks.Callback):
+    """After each epoch, writes the painter and paints the test picture."""
+
+    def __init__(self, job: TrainingJob, painter: Painter, course: Course, test, first: int):
+        super().__init__()
+        self.job, self.painter, self.course = job, painter, course
+        self.test, self.first = test, first
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        found = {name: float(value) for name, value in (logs or {}).items() if name != "loss"}
+        self.painter.about |= {
+            "losses": found,
+            "steps": step,
+            "minutes": round(self.course.elapsed / 60, 1),
+            "complete": self.course.share(step) >= 1,
+        }
+        painters.save(self.painter, self.job.output)
+        if self.test is not None:
+            names = self.painter.names[self.first :]
+            row = [paint(self.painter, self.test, name) for name in names]
+            pictures.write(self.job.tested, np.concatenate(row, axis=1))
+
+
+class Shown(keras.callbacks.Callback):
+    """A progress bar on a terminal, a line for each epoch elsewhere, nothing if quiet."""
+
+    def __init__(self, job: TrainingJob, course: Course, signals: list):
+        super().__init__()
+        self.quiet, self.course, self.signals = job.settings.quiet, course, signals
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        if not self.quiet and sys.stdout.isatty():
+            self.bar = tqdm.tqdm(
+                total=100,
+                file=sys.stdout,
+                dynamic_ncols=True,
+                bar_format="{l_bar}{bar}| [{elapsed}{postfix}]",
+            )
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.bar is not None:
+            step = int(self.model.optimizer.iterations)
+            self.bar.set_postfix_str(self._told(step, logs), refresh=False)
+            self.bar.update(100 * self.course.share(step) - self.bar.n)
+        if self.signals:
+            raise Stopped
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.bar is None and not self.quiet:
+            tell(self._told(int(self.model.optimizer.iterations), logs))
+
+    def on_train_end(self, logs=None):
+        if self.bar is not None:
+            self.bar.close()
+
+    def _told(self, step: int, logs: dict) -> str:
+        share = self.course.share(step)
+        left = self.course.elapsed * (1 - share) / share if share else 0.0
+        names = [name for name in logs if name not in ("loss", "total")]
+        losses = ", ".join(f"{name} {float(logs[name]):.4g}" for name in ("total", *names))
+        return f"step {step}: {losses}; {tqdm.tqdm.format_interval(left)} left"

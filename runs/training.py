@@ -1,0 +1,305 @@
+"""One training from files to a file: the styles and the photographs become a painter."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import files, painters, pictures
+from ..settings import PROGRAM, VERSION, Settings, Training
+from . import checks
+from .console import loading_keras, stop_signals, tell
+
+if TYPE_CHECKING:
+    from ..painters.architecture import Painter
+    from .transfer import Networks
+
+# What of `Settings` a training depends on; the others concern a single picture.
+SETTINGS = (
+    "content_weight",
+    "content_weight_blend",
+    "content_layers",
+    "content_loss",
+    "style_weight",
+    "style_layer_weight_exp",
+    "style_layers",
+    "style_loss",
+    "activation_scale",
+    "gram_divisor",
+    "tv_weight",
+    "tv_loss",
+    "tv_exponent",
+    "pooling",
+    "seed",
+    "warm_start",
+    "resume",
+    "overwrite",
+    "network",
+    "cache",
+    "device",
+    "precision",
+    "quiet",
+    "debug",
+)
+
+
+COSMETIC = ("resume", "overwrite", "network", "cache", "device", "quiet", "debug", "warm_start")
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One run of `neural-style train`."""
+
+    styles: list[Path]
+    photos: Path | None  # the folder; None for textures
+    output: Path
+    settings: Settings
+    training: Training
+    recipe: str
+    onto: str | None = None  # the painter to begin with
+    test: Path | None = None  # painted at each checkpoint
+    licence: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """What the styles are called in the painter."""
+        return [path.stem for path in self.styles]
+
+    @property
+    def state(self) -> Path:
+        """The folder in which what it takes to go on is kept until the training ends."""
+        return self.output.with_name(self.output.name + ".state")
+
+    @property
+    def table(self) -> Path:
+        """Where the losses of each checkpoint go."""
+        return self.output.with_suffix(".csv")
+
+    @property
+    def tested(self) -> Path:
+        """Where the test picture goes."""
+        return self.output.with_name(self.output.stem + "-test.jpg")
+
+    @property
+    def outputs(self) -> list[Path]:
+        """Every file that it writes and leaves."""
+        return [self.output, self.table, *([self.tested] if self.test else [])]
+
+
+def check_arguments(job: TrainingJob) -> None:
+    """Raise ValueError for arguments that cannot be right, whatever the files hold."""
+    if job.output.suffix != ".keras":
+        raise ValueError(f"--output is a painter, as wave.keras, not {job.output}")
+    if len(set(job.names)) < len(job.names):
+        raise ValueError(
+            "two styles have the same name: a painter's styles are told by their names"
+        )
+    if job.training.texture == (job.photos is not None):
+        raise ValueError(
+            "--photos names a folder of photographs to learn on"
+            if job.photos is None
+            else "--texture learns without photographs: leave --photos out"
+        )
+    if job.training.texture and job.settings.content_weight:
+        raise ValueError("--texture has no content: --content-weight 0, or --recipe texture")
+    if job.training.texture and job.test:
+        raise ValueError("--test is a photograph, and textures are painted without")
+    if job.training.free and not job.onto:
+        raise ValueError("--free goes with --onto")
+
+
+def run(job: TrainingJob) -> int:
+    """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+    s, t = job.settings, job.training
+    if s.resume and job.output.exists() and not job.state.exists():
+        return _say(job, f"{job.output} is complete: there is nothing to resume")
+    checks.check_outputs(job.outputs, job.state, s.resume, s.overwrite)
+    paths = pictures.found(job.photos) if job.photos else []
+    styles = [_style(path, t.style_width) for path in job.styles]
+    test = pictures.read(job.test) if job.test else None
+    begun = painters.read_config(job.onto) if job.onto else None
+    if begun and not t.free and (both := set(painters.styles(begun)) & set(job.names)):
+        raise ValueError(
+            f"{job.onto} has a style called {both.pop()} already: rename the picture, or train "
+            "all weights for it with --free"
+        )
+    for name, style in zip(job.names, styles):
+        _say(job, f"style: {name}, {style.shape[1]}x{style.shape[0]} pixels")
+    if paths:
+        _say(job, f"photographs: {len(paths)} in {job.photos}")
+    with stop_signals() as signals:
+        with loading_keras(s.debug):
+            from .. import backend
+        with backend.device(s.device):
+            return _train(job, styles, paths, begun, test, signals)
+
+
+def _say(job: TrainingJob, text: str) -> int:
+    if not job.settings.quiet:
+        tell(text)
+    return 0
+
+
+def _style(path: Path, width: int | None):
+    picture = pictures.read(path)
+    if width:
+        height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+        picture = pictures.resize(picture, width, height)
+    return picture
+
+
+def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
+    import keras
+
+    from .. import backend
+    from ..painters import training
+    from ..painters.photographs import Photographs
+    from .checkpoints import Kept, Shown, Stopped
+    from .transfer import load_networks
+
+    used, t = load_networks(job.settings), job.training
+    precision = backend.precision(job.settings.precision, job.settings.device)
+    s = dataclasses.replace(job.settings, precision=precision)
+    asked = _asked(job, used, paths)
+    _begin_state(job, asked)
+    keras.utils.set_random_seed(s.seed)
+    painter, first = _painter(job, styles, begun, asked)
+    networks = [(used.warm, t.warm_share), (used.network, 1.0)]
+    _say(
+        job,
+        f"painter: {painter.architecture}, {painter.count_params():,} parameters; judged by "
+        f"{f'{s.warm_start}, and then ' if used.warm else ''}{used.path}, {precision}, "
+        f"{backend.NAME} on {backend.device_name(s.device)}",
+    )
+    photographs = Photographs(
+        paths,
+        len(styles),
+        t.batch,
+        t.side,
+        t.checkpoint_steps,
+        s.seed,
+        lambda text: _say(job, text),
+        has_noise=painter.is_pyramid,
+    )
+    try:
+        course = training.train(
+            painter,
+            [
+                (training.Judge(styles, s, network, t.side), end)
+                for network, end in networks
+                if network is not None and (network is used.network or end)
+            ],
+            photographs,
+            job.state,
+            rate=t.learning_rate,
+            steps=t.steps,
+            minutes=t.minutes,
+            first=first,
+            only_styles=begun is not None and not t.free,
+            callbacks=lambda course: [
+                keras.callbacks.CSVLogger(job.table, append=True),
+                Kept(job, painter, course, test, first),
+                Shown(job, course, signals),
+            ],
+        )
+    except Stopped:
+        tell(f"{PROGRAM}: {_interrupted(job)}", sys.stderr)
+        return 128 + signals[0]
+    shutil.rmtree(job.state)
+    return _say(job, f"wrote {job.output}, after {course.elapsed / 60:.0f} minutes of training")
+
+
+def _interrupted(job: TrainingJob) -> str:
+    if not job.output.exists():
+        return "interrupted before the first checkpoint; nothing was written"
+    return (
+        f"interrupted; {job.output} is as it was at the last checkpoint, from which --resume goes "
+        "on"
+    )
+
+
+def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
+    """What a training was asked for: kept in the painter, compared on --resume."""
+
+    def named(path):
+        return {"name": Path(path).stem, "sha256": files.sha256(path)}
+
+    settings = {name: getattr(job.settings, name) for name in SETTINGS if name not in COSMETIC}
+    return {
+        PROGRAM: VERSION,
+        "recipe": job.recipe,
+        "styles": [named(path) for path in job.styles],
+        "photographs": {
+            "folder": str(job.photos),
+            "sha256": files.digest_of("\n".join(path.name for path in paths)),
+            "number": len(paths),
+        },
+        "onto": job.onto and named(painters.find(job.onto)),
+        "network": {"name": used.path.name, "sha256": used.network.sha256},
+        "warm start": used.warm and used.warm.sha256,
+        "settings": settings,
+        "training": dataclasses.asdict(job.training),
+        "licence": job.licence,
+    }
+
+
+def _begin_state(job: TrainingJob, asked: dict) -> None:
+    """Make the folder of the state, or see that the one that is there is of this training."""
+    from .state import check_same  # which imports Keras
+
+    described = job.state / "asked.json"
+    if job.settings.resume and job.state.exists():
+        try:
+            saved = json.loads(described.read_text())
+        except (OSError, ValueError) as error:
+            raise OSError(f"{job.state} is damaged ({error}): delete it to start anew") from error
+        check_same(saved, asked, job.state)
+        return
+    if job.state.exists():
+        shutil.rmtree(job.state)
+    job.table.unlink(missing_ok=True)
+    job.state.mkdir()
+    with files.replacing(described) as file:
+        file.write(json.dumps(asked).encode())
+
+
+def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple[Painter, int]:
+    """The painter to train, and the number of the first of its styles that are trained."""
+    from ..painters.architecture import Painter
+
+    t, named = job.training, asked["styles"]
+    if begun is None:
+        painter, first = (
+            Painter(
+                t.architecture,
+                len(styles),
+                t.width_factor,
+                t.normalization,
+                t.upsampling,
+                of_photographs=not t.texture,
+                about={"styles": named},
+            ),
+            0,
+        )
+        for number, style in enumerate(styles):
+            painter.begin_with_colours(number, style)
+    else:
+        before = painters.load(job.onto)
+        known = painters.styles(begun)
+        painter, first = before.with_styles(
+            [known.index(name) if name in known else None for name in job.names],
+            keep=not t.free,
+        )
+        kept = [] if t.free else begun["about"]["styles"]
+        painter.about = {**begun["about"], "styles": [*kept, *named]}
+        for number, (name, style) in enumerate(zip(job.names, styles), start=first):
+            if name not in known:
+                painter.begin_with_colours(number, style)
+    painter.about["made"] = [*(painter.about.get("made", [])), asked]
+    painter.about["licence"] = job.licence
+    return painter, first

@@ -526,6 +526,12 @@ class Training:
         "convolutions, which are faster and leave a checkerboard",
         choices=("resize", "transposed"),
     )
+    edge_kernel: int = _option(
+        3,
+        PAINTER,
+        "side of the kernels of a residual painter's first and last convolution (published: 9)",
+        choices=(3, 5, 7, 9),
+    )
     texture: bool = _option(
         False, PAINTER, "learn textures: pictures of the style alone, from noise, by a pyramid"
     )
@@ -856,6 +862,8 @@ class Recipe:
 # fast-style-transfer's weights are 7.5 of relu4_2, 100 for each of five style layers, and 200.
 _FAST_STYLE_TRANSFER = {"content_weight": 7.5, "style_weight": 500.0, "tv_weight": 200.0}
 
+_PUBLISHED = {"width_factor": 1.0, "edge_kernel": 9, "upsampling": "transposed", "side": 256}
+
 RECIPES = {
     "ours": Recipe(
         "the default: fast-style-transfer's losses, a slimmer network, no checkerboard",
@@ -875,12 +883,12 @@ RECIPES = {
             "tv_weight": 5e-7,
             "tv_loss": "sum",
         },
-        {"width_factor": 1.0, "normalization": "batch", "upsampling": "transposed", "side": 256},
+        _PUBLISHED | {"normalization": "batch"},
     ),
     "fast-style-transfer": Recipe(
         "the best-known published networks (there 40,000 steps)",
         _FAST_STYLE_TRANSFER | {"network": "vgg19"},
-        {"width_factor": 1.0, "upsampling": "transposed", "side": 256},
+        _PUBLISHED,
     ),
     # arXiv 1603.03417, with the instance normalisation of arXiv 1607.08022.
     "texture": Recipe(

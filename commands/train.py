@@ -8,7 +8,7 @@ from ..files import local
 from ..settings import PROGRAM, RECIPES, Settings, Training
 from .parser import Parser, add_flags
 
-ARCHITECTURE = ("architecture", "width_factor", "normalization", "upsampling")
+ARCHITECTURE = ("architecture", "width_factor", "normalization", "upsampling", "edge_kernel")
 
 
 def main(argv: list[str]) -> int:

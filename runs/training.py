@@ -281,6 +281,7 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
                 t.width_factor,
                 t.normalization,
                 t.upsampling,
+                t.edge_kernel,
                 of_photographs=not t.texture,
                 about={"styles": named},
             ),

@@ -20,6 +20,8 @@ from neural_style_keras.settings import Settings, preset
 if TYPE_CHECKING:
     from .networks import load as load_network
     from .objective import Losses
+    from .painters import load as load_painter
+    from .painters.painting import paint
     from .pictures import read as read_picture
     from .pictures import write as write_picture
     from .runs.transfer import transfer_style
@@ -32,6 +34,8 @@ __all__ = [
     "State",
     "__version__",
     "load_network",
+    "load_painter",
+    "paint",
     "preset",
     "read_picture",
     "transfer_style",
@@ -44,6 +48,8 @@ _LAZY = {
     "Progress": (".stylize", "Progress"),
     "State": (".stylize", "State"),
     "load_network": (".networks", "load"),
+    "load_painter": (".painters", "load"),
+    "paint": (".painters.painting", "paint"),
     "read_picture": (".pictures", "read"),
     "transfer_style": (".runs.transfer", "transfer_style"),
     "write_picture": (".pictures", "write"),
@@ -57,7 +63,7 @@ def __getattr__(name: str):
 
     module, attribute = _LAZY[name]
     with silenced():
-        if name == "load_network":
+        if name in ("load_network", "load_painter"):
             importlib.import_module(".vgg", __name__)  # Keras, which it imports when it is called
         value = getattr(importlib.import_module(module, __name__), attribute)
     globals()[name] = value

@@ -127,7 +127,10 @@ class Objective:
         by_position = {k for t in self.terms if not hasattr(t, "loss") for k in t.layers}
         taken = self._view(self._tapped(by_position), content, tile.shape)
         taken = [tree.map_structure(ops.stop_gradient, term.take(taken)) for term in self.terms]
-        return ops.stack(self._values(self._sums(image, taken, tile.shape), targets), axis=1)
+        values = self._values(self._sums(image, taken, tile.shape), targets)
+        # A term without layers is one 0 for all.
+        each = ops.zeros_like(image[:, 0, 0, 0])
+        return ops.stack([value + each for value in values], axis=1)
 
     def __call__(self, image):
         """(n, H, W, 3) less the mean pixel -> float32: the loss of each term, and their sum.

@@ -195,6 +195,20 @@ class Settings:
     initial: str | None = _option(
         None, START, "picture to start from", none="noise", meta="PICTURE"
     )
+    painter: str | None = _option(
+        None,
+        START,
+        "painter whose picture to start from: paintbox, or a .keras file",
+        none="none",
+        meta="PAINTER",
+    )
+    style: tuple[str, ...] | None = _option(
+        None,
+        START,
+        "which of the painter's styles, mixed as --style-blend-weights says",
+        none="its only one",
+        meta="NAME",
+    )
     # None is 0 with an initial picture and 1 without
     initial_noiseblend: float | None = _option(
         None,
@@ -202,7 +216,7 @@ class Settings:
         "share of noise in the start: below 1, the rest is --initial or else the content",
         least=0,
         most=1,
-        none="0 with --initial, else 1",
+        none="0 with --initial or --painter, else 1",
         meta="SHARE",
     )
     noise: str = _option(
@@ -367,6 +381,10 @@ class Settings:
             raise ValueError("--beta1 and --beta2 must be below 1")
         if self.style_blend_weights and sum(self.style_blend_weights) == 0:
             raise ValueError("--style-blend-weights are all 0: at least one must be positive")
+        if self.style and not self.painter:
+            raise ValueError("--style names a style of --painter; pictures of styles are --styles")
+        if self.painter and self.initial:
+            raise ValueError("--initial and --painter are both where to start: give one of them")
         if (self.checkpoint_output is None) != (self.checkpoint_iterations is None):
             raise ValueError("--checkpoint-output and --checkpoint-iterations go together")
         if self.checkpoint_output is not None:

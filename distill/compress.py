@@ -29,7 +29,7 @@ import numpy as np
 import scipy.io
 import tqdm
 from keras import ops
-from neural_style_keras import files, losses, vgg
+from neural_style_keras import files, losses, pictures, vgg
 
 from distill import data
 
@@ -248,9 +248,9 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="the .mat to write")
     arguments = parser.parse_args()
     random = np.random.default_rng(0)
-    pictures = data.crops(data.photographs(arguments.photos), CROPS, SIDE, random)
-    pictures[::2] = data.disturbed(pictures[::2], random)
-    write(arguments.output, compress(vgg.load(arguments.network), pictures))
+    squares = data.crops(pictures.found(arguments.photos), CROPS, SIDE, random)
+    squares[::2] = data.disturbed(squares[::2], random)
+    write(arguments.output, compress(vgg.load(arguments.network), squares))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from neural_style_keras import pictures
-from PIL import Image
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-
-
-def photographs(folder) -> list[Path]:
-    """The pictures in a folder, in order. Raises OSError if there are none."""
-    paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in PICTURES)
-    if not paths:
-        raise OSError(f"there are no pictures in {folder}")
-    return paths
+from neural_style_keras.painters.photographs import square
 
 
 def crops(paths: Sequence[Path], count: int, side: int, random) -> np.ndarray:
@@ -26,7 +16,8 @@ def crops(paths: Sequence[Path], count: int, side: int, random) -> np.ndarray:
     Returns:
         (count, side, side, 3) float32 RGB in 0..255.
     """
-    return np.stack([_crop(paths[random.integers(len(paths))], side, random) for _ in range(count)])
+    drawn = (paths[random.integers(len(paths))] for _ in range(count))
+    return np.stack([square(pictures.read(path), side, random) for path in drawn])
 
 
 def disturbed(pictures: np.ndarray, random) -> np.ndarray:
@@ -46,13 +37,3 @@ def disturbed(pictures: np.ndarray, random) -> np.ndarray:
     blank = random.random(shape) < 0.1
     out = np.where(blank, mean + (out - mean) * random.uniform(0, 0.2, shape), out)
     return np.clip(out, 0, 255).astype(np.float32)
-
-
-def _crop(path: Path, side: int, random) -> np.ndarray:
-    pixels = pictures.read(path).astype(np.uint8)
-    height, width = pixels.shape[:2]
-    taken = int(min(height, width) * random.uniform(0.4, 1.0))
-    y, x = random.integers(height - taken + 1), random.integers(width - taken + 1)
-    square = Image.fromarray(pixels[y : y + taken, x : x + taken]).resize((side, side))
-    square = np.asarray(square, np.float32)
-    return square[:, ::-1] if random.random() < 0.5 else square

@@ -5,13 +5,15 @@ By name or by file, as `networks/` has those that judge.
 
 from __future__ import annotations
 
+import difflib
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files
-from ..settings import PROGRAM
+from ..settings import PROGRAM, Settings
 
 if TYPE_CHECKING:
     from .architecture import Painter
@@ -83,3 +85,45 @@ def save(painter: Painter, path) -> None:
 def styles(config: dict) -> list[str]:
     """The names of a painter's styles, from its configuration."""
     return [style["name"] for style in config["about"]["styles"]]
+
+
+def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Settings) -> dict:
+    """How much of each style of a painter a command line asks for.
+
+    Args:
+        names: of the painter's styles.
+        style: those that are asked for; None for the only one.
+        settings: with the shares, as many as are asked for.
+
+    Raises ValueError for a name that is not among them.
+    """
+    style = style or (names if len(names) == 1 else None)
+    if style is None:
+        raise ValueError(f"--style is one of {', '.join(names)}")
+    shares = settings.style_blend_weights
+    if shares is None or len(shares) != len(style):
+        shares = (1.0,) * len(style)
+    asked = dict(zip(style, shares))
+    shares_of(names, asked)
+    return asked
+
+
+def shares_of(names: Sequence[str], style: Mapping[str, float]) -> list[float]:
+    """The share of each style of a painter, summing to 1.
+
+    Args:
+        names: of the painter's styles.
+        style: the name of each that is wanted, and how much of it.
+
+    Raises ValueError for a name that is not among them, or shares that sum to 0.
+    """
+    shares = [0.0] * len(names)
+    for name, share in style.items():
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            meant = f": did you mean {close[0]}?" if close else ""
+            raise ValueError(f"the painter has no style {name}; it has {', '.join(names)}{meant}")
+        shares[names.index(name)] += share
+    if not sum(shares):
+        raise ValueError("the shares of the styles sum to 0: at least one must be positive")
+    return [share / sum(shares) for share in shares]

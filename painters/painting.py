@@ -7,14 +7,14 @@ the next of them become known. Between sections the whole is kept at a quarter o
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from keras import ops, tree
 
 from .. import backend
 from ..tiles import Tile, grid
+from . import shares_of
 from .architecture import Painter, Section, prepared
 
 # Bytes for each pixel and channel at the full size, at the peak, and whatever the size; measured
@@ -46,7 +46,8 @@ def paint(
 
     Raises ValueError for a picture that is too small, or a style that the painter does not have.
     """
-    shares = shares_of(painter.names, {style: 1.0} if isinstance(style, str) else style)
+    style = {style: 1.0} if isinstance(style, str) else style
+    shares = np.array([shares_of(painter.names, style)], np.float32)
     height, width = picture.shape[:2]
     least = max(LEAST, 2 * painter.stride)
     if min(height, width) < least:
@@ -55,34 +56,12 @@ def paint(
             f"{least}x{least}"
         )
     x = _padded(_canvas(painter, picture, seed), painter.stride)
-    shares = shares[np.newaxis]
     if tile:
         painted = _in_tiles(painter, x, shares, tile)
     else:
         run = backend.uncompiled(lambda x, shares: painter((x, shares)), painter)
         painted = ops.convert_to_numpy(run(ops.convert_to_tensor(x), ops.convert_to_tensor(shares)))
     return np.clip(painted[0, :height, :width], 0, 255)
-
-
-def shares_of(names: Sequence[str], style: Mapping[str, float]) -> np.ndarray:
-    """The share of each style of a painter, (styles,) float32, summing to 1.
-
-    Args:
-        names: of the painter's styles.
-        style: the name of each that is wanted, and how much of it.
-
-    Raises ValueError for a name that is not among them, or shares that sum to 0.
-    """
-    shares = np.zeros(len(names), np.float32)
-    for name, share in style.items():
-        if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            meant = f": did you mean {close[0]}?" if close else ""
-            raise ValueError(f"the painter has no style {name}; it has {', '.join(names)}{meant}")
-        shares[names.index(name)] += share
-    if shares.sum() == 0:
-        raise ValueError("the shares of the styles sum to 0: at least one must be positive")
-    return shares / shares.sum()
 
 
 def choose_tile(painter: Painter, size: tuple[int, int], device: str | None) -> int:

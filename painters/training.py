@@ -221,6 +221,7 @@ def train(
             photographs,
             epochs=math.ceil(steps / len(photographs)) if steps else 10**6,
             callbacks=[begins, backup, course, *callbacks(course)],
+            shuffle=False,  # they are drawn at random as it is, and always the same
             verbose=0,
         )
     return course

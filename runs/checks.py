@@ -6,8 +6,8 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from .. import pictures
-from ..settings import DISTRIBUTION
+from .. import painters, pictures
+from ..settings import DISTRIBUTION, Settings
 from .job import Job
 
 
@@ -30,6 +30,16 @@ def check_arguments(job: Job) -> None:
 def check_files(job: Job) -> None:
     """Raise OSError for outputs that the disk has no place for."""
     check_outputs(job.outputs, job.state, job.settings.resume, job.settings.overwrite)
+
+
+def check_painter(settings: Settings) -> None:
+    """Raise OSError or ValueError for a painter to start from that is none, or has no such
+    style."""
+    if settings.painter:
+        config = painters.read_config(settings.painter)
+        painters.shares_asked(painters.styles(config), settings.style, settings)
+        if not config["of_photographs"]:
+            raise ValueError(f"{settings.painter} paints textures, and no photographs")
 
 
 def check_outputs(outputs: list[Path], state: Path, resume: bool, overwrite: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from .. import backend, files, networks
+from .. import backend, files, networks, painters
 from ..minimise.schedule import Stage
 from ..settings import PROGRAM, VERSION, Settings
 from ..stylize import State
@@ -31,6 +31,7 @@ def metadata(job: Job, used: Networks) -> dict:
         "content": named(job.content),
         "styles": [named(style) for style in job.styles],
         "initial": named(job.settings.initial) if job.settings.initial else None,
+        "painter": asked["painter"] and named(painters.find(asked["painter"])),
         "network": {"name": used.path.name, "sha256": used.network.sha256},
         "warm start": used.warm and used.warm.sha256,
         "settings": asked,

@@ -51,6 +51,8 @@ def check_arguments(job: PaintingJob) -> None:
         pictures.check_extension(one.output, job.settings.depth)
         if one.output.resolve() in {path.resolve() for path in job.contents}:
             raise ValueError(f"{one.output} would be written over an input")
+    if job.style:
+        job.settings.check_styles(len(job.style))
     if job.height is not None and (job.contents or job.height < 1):
         raise ValueError("--height is that of a texture, at least 1; a photograph keeps its own")
 
@@ -58,7 +60,7 @@ def check_arguments(job: PaintingJob) -> None:
 def run(job: PaintingJob) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
     config, s = painters.read_config(job.painter), job.settings
-    shares = _shares(job, painters.styles(config))
+    shares = painters.shares_asked(painters.styles(config), job.style, s)
     if config["of_photographs"] and not job.contents:
         raise ValueError(f"{job.painter} paints photographs: name one with --content")
     if job.contents and not config["of_photographs"]:
@@ -67,7 +69,7 @@ def run(job: PaintingJob) -> int:
     sizes = []
     for one in jobs:
         if job.contents:
-            [size] = s.sizes([pictures.size(one.content)])
+            [size] = Settings(width=s.width).sizes([pictures.size(one.content)])
         else:
             width = s.width or SIDE
             size = width, job.height or width
@@ -88,15 +90,6 @@ def run(job: PaintingJob) -> int:
                     return 128 + signals[0]
                 _paint(job, one, size, painter, shares)
     return 0
-
-
-def _shares(job: PaintingJob, names: list[str]) -> dict[str, float]:
-    """How much of each style that is asked for, in the order of the command line."""
-    asked = job.style or (names if len(names) == 1 else None)
-    if asked is None:
-        raise ValueError(f"--style is one of {', '.join(names)}")
-    job.settings.check_styles(len(asked))
-    return dict(zip(asked, job.settings.style_shares(len(asked))))
 
 
 def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: dict) -> None:

@@ -169,11 +169,13 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     _begin_state(job, asked)
     keras.utils.set_random_seed(s.seed)
     painter, first = _painter(job, styles, begun, asked)
-    networks = [(used.warm, t.warm_share), (used.network, 1.0)]
+    networks = [(used.network, 1.0)]
+    if used.warm and t.warm_share:
+        networks.insert(0, (used.warm, t.warm_share))
     _say(
         job,
         f"painter: {painter.architecture}, {painter.count_params():,} parameters; judged by "
-        f"{f'{s.warm_start}, and then ' if used.warm else ''}{used.path}, {precision}, "
+        f"{f'{s.warm_start}, and then ' if len(networks) > 1 else ''}{used.path}, {precision}, "
         f"{backend.NAME} on {backend.device_name(s.device)}",
     )
     photographs = Photographs(
@@ -189,11 +191,7 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     try:
         course = training.train(
             painter,
-            [
-                (training.Judge(styles, s, network, t.side), end)
-                for network, end in networks
-                if network is not None and (network is used.network or end)
-            ],
+            [(training.Judge(styles, s, network, t.side), end) for network, end in networks],
             photographs,
             job.state,
             rate=t.learning_rate,

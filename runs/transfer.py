@@ -119,11 +119,24 @@ def painted(
     if initial is not None:
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
+        if settings.painter and initial is None and state is None:
+            initial = _first_picture(content, settings)
         steps = stylize(
             content, styles, settings, used.network, initial, state, stop, used.warm, on_step
         )
     steps = _on_device(steps, settings.device)
     return _recoloured(steps, content) if settings.preserve_colors else steps
+
+
+def _first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
+    """What the painter makes of the content, (H, W, 3)."""
+    from .. import painters
+    from ..painters import painting
+
+    painter = painters.load(settings.painter)
+    shares = painters.shares_asked(painter.names, settings.style, settings)
+    tile = painting.choose_tile(painter, content.shape[1::-1], settings.device)
+    return painting.paint(painter, content, shares, settings.seed, tile)
 
 
 def _on_device(steps: Iterator[Progress], device: str | None) -> Iterator[Progress]:

@@ -105,12 +105,52 @@ def test_learning_brings_the_student_nearer(network, pictures):
     eye = {n: (n, np.eye(network.channels(n), dtype=np.float32)) for n in names}
     spread = {x.name: np.ones_like(x.bias) for x in layers if x.type == "conv"}
     spread |= {n: np.ones(network.channels(n), np.float32) for n in names}
-    model = train.Distiller(student, vgg.build(network, names), eye, spread)
+    model = train.Distiller(student, eye, spread, {"relu3_1": (2.0, 3.0)})
     model.compile(keras.optimizers.Adam(1e-3))
-    told = model.fit(image, np.zeros(len(image)), epochs=20, batch_size=3, verbose=0)
+    answer = train.answers(vgg.build(network, names), eye, spread)
+    told = model.fit(image, answer(image), epochs=20, batch_size=3, verbose=0)
     assert told.history["loss"][-1] < 0.3 * told.history["loss"][0]
     learned = train.learned(worse, student, spread)
     assert np.array_equal(learned.layers[0].kernel, student.get_layer("conv1_1").get_weights()[0])
+
+
+def test_training_goes_on_with_the_weights_of_another(network):
+    other = dataclasses.replace(
+        network,
+        layers=tuple(
+            dataclasses.replace(x, kernel=2 * x.kernel) if x.type == "conv" else x
+            for x in network.layers
+        ),
+    )
+    begun = train.begun(network, other)
+    assert all(
+        np.array_equal(x.kernel, y.kernel)
+        for x, y in zip(begun.layers, other.layers)
+        if x.type == "conv"
+    )
+    cut = dataclasses.replace(other, layers=other.layers[4:])
+    with pytest.raises(ValueError, match="the weights have no conv1_1"):
+        train.begun(network, cut)
+
+
+def test_each_answer_is_learnt_from_more_than_once(network, tmp_path):
+    for i in range(2):
+        images.write(tmp_path / f"{i}.png", picture(40, 40, seed=i))
+    asked = []
+
+    def answer(batch):
+        asked.append(batch)
+        return {"relu1_1": batch}
+
+    stream = train.Pictures(images.found(tmp_path), network.mean_pixel, answer)
+    stream.own = np.zeros((9, train.SIDE, train.SIDE, 3), np.float32)
+    for i in range(60):
+        batch, wanted = stream[i]
+        assert batch.shape == (train.BATCH, train.SIDE, train.SIDE, 3)
+        assert wanted["relu1_1"] is batch or (wanted["relu1_1"] == batch).all()
+    assert len(asked) == pytest.approx(60 / train.REPEATS, abs=train.BATCHES_KEPT)
+    # Of trajectories: black pictures less the mean pixel.
+    assert asked[0][-3:] + network.mean_pixel == pytest.approx(0, abs=1e-4)
 
 
 def test_trajectories_get_nearer_to_the_style(network, pictures):
@@ -139,13 +179,13 @@ def test_crops_are_of_one_size(tmp_path):
     for i, size in enumerate([(40, 60), (80, 50)]):
         images.write(tmp_path / f"{i}.png", picture(*size, seed=i))
     (tmp_path / "notes.txt").write_text("no picture")
-    paths = data.photographs(tmp_path)
+    paths = images.found(tmp_path)
     assert len(paths) == 2
     out = data.crops(paths, 5, 24, np.random.default_rng(0))
     assert out.shape == (5, 24, 24, 3) and out.min() >= 0 and out.max() <= 255
     (tmp_path / "empty").mkdir()
     with pytest.raises(OSError, match="no pictures"):
-        data.photographs(tmp_path / "empty")
+        images.found(tmp_path / "empty")
 
 
 @pytest.mark.slow

@@ -6,13 +6,14 @@ import os
 import signal
 import time
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from conftest import picture
 from keras import ops
-from neural_style_keras import painters
+from neural_style_keras import files, painters
 from neural_style_keras import pictures as images
 from neural_style_keras.objective import Objective
 from neural_style_keras.painters import training
@@ -32,6 +33,7 @@ from neural_style_keras.settings import RECIPES, Settings, Training
 from PIL import Image
 from test_neural_style import everything, main, start
 
+ROOT = Path(__file__).parent.parent
 SLIM = dict(width_factor=0.25)
 
 
@@ -120,11 +122,10 @@ def test_a_new_painter_paints_in_the_colours_of_its_style():
     assert before == pytest.approx(np.arctanh((style - MIDDLE) / REACH).mean((0, 1)), abs=0.02)
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize(
     "how",
     [
-        {"styles": 2},
+        pytest.param({"styles": 2}, marks=pytest.mark.every_backend),
         {"upsampling": "transposed", "edge_kernel": 9},
         {"normalization": "batch"},
     ],
@@ -136,8 +137,7 @@ def test_in_tiles_the_same_is_painted(how):
     whole = paint(painter, photo, style)
     assert whole.shape == photo.shape
     assert whole.std() > 10
-    for tile in (32, 44):
-        assert np.abs(paint(painter, photo, style, tile=tile) - whole).max() < 0.02
+    assert np.abs(paint(painter, photo, style, tile=72) - whole).max() < 0.02
 
 
 @pytest.mark.parametrize("of_photographs", [True, False])
@@ -251,7 +251,6 @@ def test_training_lowers_the_loss(network, photos, tmp_path):
     assert last["total"] == pytest.approx(last["content"] + last["style"] + last["tv"], rel=1e-3)
 
 
-@pytest.mark.every_backend
 def test_a_style_is_added_without_a_change_to_the_others(network, photos, tmp_path):
     before = seeded(Painter(styles=2, **SLIM))
     painter, first = before.with_styles([None], keep=True)
@@ -288,7 +287,6 @@ def test_the_learning_rate_rises_and_falls_to_zero(tmp_path):
     assert rates[200] == 0
 
 
-@pytest.mark.every_backend
 def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(network, photos, tmp_path):
     settings = Settings(tv_weight=1.0)
     judges = [
@@ -559,6 +557,32 @@ def test_a_stopped_training_says_where_it_goes_on(arguments, tmp_path, capsys, m
     assert "cannot resume: training side was 64" in capsys.readouterr().err
     assert main(*arguments, "--resume") == 0
     assert painters.read_config("p.keras")["about"]["steps"] == 6
+
+
+# The one in the package.
+
+
+@pytest.mark.every_backend
+def test_the_paintbox_paints_the_same_everywhere():
+    """`paintbox.png` is what TensorFlow makes of the example in each of its styles."""
+    painter = painters.load("paintbox")
+    photo = images.resize(images.read(ROOT / "examples" / "content.jpg"), 96, 72)
+    painted = np.concatenate([paint(painter, photo, name) for name in painter.names[::3]], axis=1)
+    wanted = images.read(Path(__file__).parent / "reference" / "paintbox.png")
+    assert np.abs(painted - wanted).max() <= 1
+    assert min(photo.std() for photo in np.split(painted, 3, axis=1)) > 20
+
+
+def test_the_paintbox_has_eight_styles_in_four_megabytes():
+    path = painters.find("paintbox")
+    assert path.stat().st_size <= 4e6
+    config = painters.read_config("paintbox")
+    names = painters.styles(config)
+    assert len(names) >= 8
+    assert config["about"]["licence"]
+    card = path.with_suffix(".md").read_text()
+    assert all(f"`{name}`" in card for name in names)
+    assert files.sha256(path)[:16] in card, "the card is of another file"
 
 
 def test_every_setting_of_a_training_is_one():

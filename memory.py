@@ -5,6 +5,8 @@ Only the host's memory: that of a GPU is its backend's to tell (`backend.availab
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ _LIMITS = {
 }
 _USED = {1: "memory.usage_in_bytes", 2: "memory.current"}
 _FILES = {1: ("total_active_file", "total_inactive_file"), 2: ("active_file", "inactive_file")}
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def available(root: Path = Path("/")) -> int:
@@ -95,3 +99,16 @@ def ran_out(error: BaseException) -> bool:
     text = str(error)
     wordings = ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "DefaultCPUAllocator", "out of memory")
     return any(wording in text for wording in wordings)
+
+
+def keep_freed() -> None:
+    """Have glibc keep freed memory for the next step, as it does where it is left alone.
+
+    With the first dataset that is made of a Python generator, as all of Keras's are, TensorFlow
+    has it give back whatever is larger than 128 kB at once ("M_TRIM_THRESHOLD=128 kb was set"):
+    every tensor of every step is then mapped, cleared and unmapped anew, and a step of training
+    takes twice as long. So this is called after the first step.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the largest that it takes
+        libc.mallopt(M_TRIM_THRESHOLD, 2**30)

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import math
 import sys
 import time
@@ -41,44 +42,18 @@ from .. import memory
 
 NAME = keras.backend.backend()
 
-if NAME == "tensorflow":
-    from .tensorflow import (
-        applier,
-        compiled,
-        default_device,
-        device_count,
-        differentiated,
-        free_memory,
-        gpu_arithmetic,
-        stepper,
-        uncompiled,
-    )
-elif NAME == "jax":
-    from .jax import (
-        applier,
-        compiled,
-        default_device,
-        device_count,
-        differentiated,
-        free_memory,
-        gpu_arithmetic,
-        stepper,
-        uncompiled,
-    )
-elif NAME == "torch":
-    from .torch import (
-        applier,
-        compiled,
-        default_device,
-        device_count,
-        differentiated,
-        free_memory,
-        gpu_arithmetic,
-        stepper,
-        uncompiled,
-    )
-else:
+if NAME not in ("tensorflow", "jax", "torch"):
     raise ValueError(f"KERAS_BACKEND is tensorflow, jax or torch, not {NAME}")
+_own = importlib.import_module(f".{NAME}", __name__)
+applier = _own.applier
+compiled = _own.compiled
+default_device = _own.default_device
+device_count = _own.device_count
+differentiated = _own.differentiated
+free_memory = _own.free_memory
+gpu_arithmetic = _own.gpu_arithmetic
+stepper = _own.stepper
+uncompiled = _own.uncompiled
 
 __all__ = [
     "NAME",

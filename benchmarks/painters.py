@@ -17,11 +17,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from keras import ops
 from neural_style_keras import painters, pictures, vgg
-from neural_style_keras.objective import Objective
 from neural_style_keras.painters.architecture import Painter
 from neural_style_keras.painters.painting import paint
 from neural_style_keras.painters.photographs import middle_square
+from neural_style_keras.painters.training import Judge
 from neural_style_keras.settings import RECIPES, Settings
 
 SIDE = 256  # pixels: of the photographs that the published networks' losses are of
@@ -41,12 +42,12 @@ def loss(arguments: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for given in arguments.styles:
         name, _, path = given.partition("=")
-        rows = []
+        judge, rows = Judge([pictures.read(path)], settings, network, SIDE), []
         for photo in photos:
-            objective = Objective(photo, [pictures.read(path)], settings, network)
-            image = vgg.preprocess(paint(painter, photo, name), network.mean_pixel)
-            found = objective.evaluate(image)
-            rows.append([*found.terms.values(), found.total])
+            painted = paint(painter, photo, name)
+            one = judge(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
+            terms = ops.convert_to_numpy(one)[0]
+            rows.append([*terms, terms.sum()])
         means = np.mean(rows, axis=0)
         numbers = " | ".join(f"{x:.4g}" for x in means)
         peer = peers["styles"].get(name)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from .. import backend, vgg
+from .. import backend, memory, vgg
 from ..objective import Objective
 from ..settings import Settings
 from .architecture import STYLE_VARIABLES, Painter
@@ -145,6 +145,8 @@ class Course(keras.callbacks.Callback):
         optimizer.learning_rate = self.rate * fall * min(1.0, (step + 1) / WARMUP)
 
     def on_train_batch_end(self, batch, logs=None):
+        if not batch:
+            memory.keep_freed()
         if self.share(int(self.model.optimizer.iterations)) >= 1:
             self.model.stop_training = True
 

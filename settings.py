@@ -179,9 +179,14 @@ class Settings:
     pooling: str = _option(
         "max", LOOK, "the network's pooling, whatever its file says", choices=("max", "avg")
     )
-    preserve_colors: bool = _option(
-        False, LOOK, "keep the colours of the content: only the luma is stylised"
+    colors: str = _option(
+        "style",
+        LOOK,
+        "whose colours: the style's; the content's, of which only the luma is stylised; or match, "
+        "the styles recoloured to the content's mean and covariance before anything else",
+        choices=("style", "content", "match"),
     )
+    preserve_colors: bool = _option(False, LOOK, "the same as --colors content")
     alpha: str = _option(
         "keep",
         LOOK,
@@ -381,6 +386,11 @@ class Settings:
             raise ValueError("--beta1 and --beta2 must be below 1")
         if self.style_blend_weights and sum(self.style_blend_weights) == 0:
             raise ValueError("--style-blend-weights are all 0: at least one must be positive")
+        if self.preserve_colors:  # one setting from here on, by either name
+            if self.colors == "match":
+                raise ValueError("--preserve-colors is --colors content, and not --colors match")
+            object.__setattr__(self, "colors", "content")
+        object.__setattr__(self, "preserve_colors", self.colors == "content")
         if self.style and not self.painter:
             raise ValueError("--style names a style of --painter; pictures of styles are --styles")
         if self.painter and self.initial:

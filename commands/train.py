@@ -55,6 +55,7 @@ def job_of(chosen: dict):
         chosen["onto"],
         Path(chosen["test"]) if chosen["test"] else None,
         chosen["licence"],
+        Path(chosen["tensorboard"]) if chosen["tensorboard"] else None,
     )
 
 
@@ -83,6 +84,7 @@ def build_parser() -> Parser:
     needed.add_argument(
         "--test", metavar="PICTURE", help="a photograph to paint at each checkpoint"
     )
+    needed.add_argument("--tensorboard", metavar="FOLDER", help="write TensorBoard's logs there")
     needed.add_argument("--licence", metavar="TEXT", default="", help="written into the painter")
     told = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
     needed.add_argument(

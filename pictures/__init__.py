@@ -1,6 +1,6 @@
 """Pictures <-> arrays. A picture is (H, W, 3) float32 RGB in 0..255, in sRGB."""
 
-from .colors import preserve_colors
+from .colors import match_colors, preserve_colors
 from .folders import found
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
 from .reading import alpha, comment, read, size
@@ -16,6 +16,7 @@ __all__ = [
     "check_finite",
     "comment",
     "found",
+    "match_colors",
     "preserve_colors",
     "read",
     "resize",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import shutil
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files, painters, pictures
-from ..settings import PROGRAM, VERSION, Settings, Training
+from ..settings import DISTRIBUTION, PROGRAM, VERSION, Settings, Training
 from . import checks
 from .console import loading_keras, stop_signals, tell
 
@@ -64,6 +65,7 @@ class TrainingJob:
     onto: str | None = None  # the painter to begin with
     test: Path | None = None  # painted at each checkpoint
     licence: str = ""
+    tensorboard: Path | None = None  # the folder for its logs
 
     @property
     def names(self) -> list[str]:
@@ -109,6 +111,8 @@ def check_arguments(job: TrainingJob) -> None:
         raise ValueError("--texture has no content: --content-weight 0, or --recipe texture")
     if job.training.texture and job.test:
         raise ValueError("--test is a photograph, and textures are painted without")
+    if job.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise ValueError(f"--tensorboard needs it: pip install '{DISTRIBUTION}[tensorboard]'")
     if job.training.free and not job.onto:
         raise ValueError("--free goes with --onto")
 
@@ -202,6 +206,7 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
             callbacks=lambda course: [
                 keras.callbacks.CSVLogger(job.table, append=True),
                 Kept(job, painter, course, test, first),
+                *([keras.callbacks.TensorBoard(job.tensorboard)] if job.tensorboard else []),
                 Shown(job, course, signals),
             ],
         )

@@ -116,6 +116,8 @@ def painted(
         pictures.resize(np.asarray(picture, np.float32), *shape)
         for picture, shape in zip((content, *styles), shapes)
     )
+    if settings.colors == "match":
+        styles = [pictures.match_colors(style, content) for style in styles]
     if initial is not None:
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
@@ -125,7 +127,7 @@ def painted(
             content, styles, settings, used.network, initial, state, stop, used.warm, on_step
         )
     steps = _on_device(steps, settings.device)
-    return _recoloured(steps, content) if settings.preserve_colors else steps
+    return _recoloured(steps, content) if settings.colors == "content" else steps
 
 
 def _first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:

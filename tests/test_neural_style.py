@@ -132,6 +132,16 @@ def test_an_initial_picture_is_where_it_starts(arguments):
     assert np.abs(images.read("out.png") - initial).max() <= 1
 
 
+def test_matched_colours_are_those_of_the_content(arguments):
+    long = ["--iterations", "40", "--content-weight", "0", "--initial-noiseblend", "0"]
+    means = {}
+    for mode in ("style", "match"):
+        assert main(*arguments, *long, "--colors", mode, "--output", f"as-{mode}.png") == 0
+        means[mode] = images.read(f"as-{mode}.png").mean((0, 1))
+    content = images.read("content.png").mean((0, 1))
+    assert np.abs(means["match"] - content).max() < np.abs(means["style"] - content).max()
+
+
 def test_preserved_colours(arguments):
     main(*arguments, "--preserve-colors", "--iterations", "2", "--initial-noiseblend", "0")
     chroma = [

@@ -1,6 +1,7 @@
 """Painters: their architecture, what they learn, and how they paint."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import signal
@@ -455,6 +456,16 @@ def test_styles_are_added_and_blended(arguments, tmp_path, capsys):
     assert "has a style called style already" in capsys.readouterr().err
     assert main(*onto, "--styles", "style.png", "--output", "r.keras", "--free") == 0
     assert painters.styles(painters.read_config("r.keras")) == ["style"]
+
+
+def test_tensorboard_is_an_extra(arguments, tmp_path, capsys, monkeypatch):
+    found = importlib.util.find_spec("tensorboard")
+    if found:
+        assert main(*arguments, "--tensorboard", "logs") == 0
+        assert list((tmp_path / "logs").rglob("events.*"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(*arguments, "--output", "q.keras", "--tensorboard", "logs") == 2
+    assert "pip install 'neural-style-keras[tensorboard]'" in capsys.readouterr().err
 
 
 def test_textures_take_no_photograph(arguments, tmp_path, capsys):

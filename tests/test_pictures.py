@@ -459,3 +459,32 @@ def test_preserved_colours_have_the_chroma_of_one_and_the_luma_of_the_other():
     got = ycbcr(images.preserve_colors(stylised, content))
     assert np.abs(got[..., 0] - ycbcr(stylised)[..., 0]).max() <= 1
     assert np.abs(got[..., 1:] - ycbcr(content)[..., 1:]).max() <= 1
+
+
+def test_matched_colours_have_the_mean_and_the_covariance_of_the_other():
+    random = np.random.default_rng(0)
+    mix = np.array([[20, 5, 0], [5, 12, 4], [0, 4, 9.0]])
+    one = (random.normal(size=(60, 50, 3)) @ mix + [100, 120, 140]).astype("f4")
+    other = (random.normal(size=(40, 70, 3)) * [10, 15, 20] + [130, 110, 120]).astype("f4")
+    got = images.match_colors(one, other)
+    for statistic in (lambda x: x.mean(0), lambda x: np.cov(x.T)):
+        a, b = statistic(got.reshape(-1, 3)), statistic(other.reshape(-1, 3))
+        assert np.abs(a - b).max() < 0.01 * np.abs(b).max()
+    # The known pair of scaled axes: with the symmetric root each channel keeps its own axis.
+    flat = random.normal(size=(80, 80, 3)) * [10, 20, 30]
+    flat -= flat.mean((0, 1))
+    values, vectors = np.linalg.eigh(np.cov(flat.reshape(-1, 3).T, bias=True))
+    white = (flat.reshape(-1, 3) @ vectors / np.sqrt(values)).reshape(flat.shape)
+    pair = [white * [8, 16, 24] + 128, white * [16, 8, 12] + 120]
+    assert np.abs(images.match_colors(*pair) - pair[1]).max() < 1e-2
+    # The order of the channels makes no difference.
+    turned = images.match_colors(one[..., [2, 0, 1]], other[..., [2, 0, 1]])
+    assert np.abs(turned - got[..., [2, 0, 1]]).max() < 1e-2
+
+
+def test_a_grey_picture_has_its_colours_matched_along_grey():
+    grey = np.repeat(picture(30, 40)[..., :1], 3, axis=2)
+    got = images.match_colors(grey, picture(30, 40, seed=3))
+    assert np.isfinite(got).all() and got.std() > 1
+    flat = images.match_colors(np.full((8, 8, 3), 7, "f4"), picture(30, 40, seed=3))
+    assert np.abs(flat - picture(30, 40, seed=3).mean((0, 1))).max() < 0.1

@@ -550,8 +550,8 @@ class Training:
     upsampling: str = _option(
         "resize",
         PAINTER,
-        "how it comes back to the full size: pixels doubled and convolved, or transposed "
-        "convolutions, which are faster and leave a checkerboard",
+        "how it comes back to the full size: enlarged and convolved, or transposed convolutions, "
+        "which are faster and leave a checkerboard",
         choices=("resize", "transposed"),
     )
     edge_kernel: int = _option(

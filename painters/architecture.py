@@ -35,16 +35,22 @@ class ReflectedConv2D(keras.layers.Conv2D):
 
 
 class UpsampledConv2D(keras.layers.Conv2D):
-    """A convolution of what is doubled in size, pixel by pixel: it makes no checkerboard, as a
-    transposed one does (Odena et al., distill.pub, 2016).
+    """A convolution of what is enlarged twofold, bilinearly: it makes no checkerboard, as a
+    transposed one does (Odena et al., distill.pub, 2016), and no blocks, as doubled pixels do.
 
     What it gives at even and at odd positions is a function of the three pixels around each given
     one. So it is computed at the small size, for the four positions at once, which takes the same
     multiplications and, going back, on processors half of the time.
     """
 
-    # Of a kernel (a, b, c): what its first half makes of the pixels around, and its second.
-    HALVES = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]], "f4")
+    # What a kernel (a, b, c) at even positions, and then at odd ones, is to the pixels around.
+    HALVES = np.array(
+        [
+            [[0.75, 0.25, 0], [0.25, 0.75, 0.75], [0, 0, 0.25]],
+            [[0.25, 0, 0], [0.75, 0.75, 0.25], [0, 0.25, 0.75]],
+        ],
+        np.float32,
+    )
 
     def __init__(self, filters: int):
         super().__init__(filters, 3, padding="valid")

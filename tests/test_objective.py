@@ -331,8 +331,7 @@ def test_a_grid_owns_every_pixel_once_and_lies_on_the_poolings_grid():
 
 
 @pytest.mark.parametrize("pooling", ["max", "avg"])
-@pytest.mark.parametrize("size", [(150, 210), (129, 97)])
-@pytest.mark.parametrize("blend", [1.0, 0.5])
+@pytest.mark.parametrize(("size", "blend"), [((150, 210), 1.0), ((129, 97), 0.5)])
 def test_tiled_is_untiled(network, pooling, size, blend):
     """Losses and gradient, at sizes that are no multiple of the tile."""
     s = settings(pooling=pooling, content_weight_blend=blend, style_blend_weights=(1, 2))

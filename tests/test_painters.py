@@ -76,14 +76,15 @@ def arguments(pictures, photos, mat, tmp_path, monkeypatch):
 
 
 @pytest.mark.every_backend
-def test_an_upsampled_convolution_is_one_of_doubled_pixels():
+def test_an_upsampled_convolution_is_one_of_the_enlarged_picture():
     layer = UpsampledConv2D(5)
     x = np.random.default_rng(0).normal(size=(2, 7, 9, 4)).astype(np.float32)
     given = ops.convert_to_numpy(layer(x))
-    doubled = x.repeat(2, axis=1).repeat(2, axis=2)
-    mirrored = np.pad(doubled, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
-    wanted = ops.conv(mirrored, layer.kernel, padding="valid")
-    assert np.abs(given - ops.convert_to_numpy(wanted)).max() < 1e-5
+    around = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
+    large = ops.image.resize(around, (18, 22), interpolation="bilinear")[:, 1:-1, 1:-1]
+    wanted = ops.convert_to_numpy(ops.conv(large, layer.kernel, padding="valid"))
+    assert given.shape == wanted.shape == (2, 14, 18, 5)
+    assert np.abs(given - wanted).max() < 1e-5
 
 
 def test_beyond_its_edges_a_picture_goes_on_mirrored():

@@ -252,8 +252,9 @@ class Painter(keras.Model):
             self.sections = [section(ReflectedConv2D(3, 1), last=_colour)]
         self(
             (
-                keras.KerasTensor((None, None, None, self.channels), "float32"),
-                keras.KerasTensor((None, styles), "float32"),
+                # Of any size that will do: JAX cannot mirror what has none.
+                keras.KerasTensor((1, 64, 64, self.channels), "float32"),
+                keras.KerasTensor((1, styles), "float32"),
             )
         )
 

@@ -63,7 +63,9 @@ class Judge:
                 of and tree.map_structure(lambda x: ops.take(x, style, axis=0), of)
                 for of in targets
             ]
-        mean = ops.convert_to_tensor(self._mean_pixel)
+        mean, painted, photographs = map(
+            ops.convert_to_tensor, (self._mean_pixel, painted, photographs)
+        )
         return self.objective.compare(painted - mean, photographs - mean, targets)
 
 

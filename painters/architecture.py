@@ -253,7 +253,7 @@ class Painter(keras.Model):
         self(
             (
                 # Of any size that will do: JAX cannot mirror what has none.
-                keras.KerasTensor((1, 64, 64, self.channels), "float32"),
+                keras.KerasTensor((1, 128, 128, self.channels), "float32"),
                 keras.KerasTensor((1, styles), "float32"),
             )
         )

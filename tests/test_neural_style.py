@@ -262,7 +262,7 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--iter", "5"], "unrecognized arguments: --iter"),
         (
             ["--style", "a.png"],
-            "unrecognized arguments: --style a.png; did you mean --styles, not --style?",
+            "--style names a style of --painter; pictures of styles are --styles",
         ),
         (["--preserve-colours"], "did you mean --preserve-colors, not --preserve-colours?"),
         (["--output", "out.xyz"], "out.xyz does not end as a picture that can be written"),
@@ -721,7 +721,10 @@ def test_tiles_and_layers_from_the_command_line(arguments, capsys):
 
 
 def test_two_bare_pictures_are_answered_with_an_example(capsys, tmp_path):
-    says = "photo.jpg is no command (networks); to paint: neural-style --content photo.jpg --styles"
+    says = (
+        "photo.jpg is no command (networks, train, apply, painters); to paint: neural-style "
+        "--content photo.jpg --styles"
+    )
     fails(capsys, tmp_path, 2, says, "photo.jpg", "painting.jpg")
 
 

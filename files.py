@@ -68,6 +68,11 @@ def sha256(path) -> str:
     return digest(path, "sha256")
 
 
+def named(path) -> dict[str, str]:
+    """What tells a file apart, wherever it lies: its name, and the SHA-256 of its bytes."""
+    return {"name": Path(path).name, "sha256": sha256(path)}
+
+
 def digest_of(text: str) -> str:
     """The SHA-256 of a text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -125,7 +125,8 @@ class Objective:
         """
         [tile] = self.tiles
         by_position = {k for t in self.terms if not hasattr(t, "loss") for k in t.layers}
-        taken = self._view(self._tapped(by_position), content, tile.shape)
+        network = self._once("by position", lambda: self._tapped(by_position))
+        taken = self._view(network, content, tile.shape)
         taken = [tree.map_structure(ops.stop_gradient, term.take(taken)) for term in self.terms]
         values = self._values(self._sums(image, taken, tile.shape), targets)
         # A term without layers is one 0 for all.

@@ -8,8 +8,6 @@ from ..files import local
 from ..settings import PROGRAM, RECIPES, Settings, Training
 from .parser import Parser, add_flags
 
-ARCHITECTURE = ("architecture", "width_factor", "normalization", "upsampling", "edge_kernel")
-
 
 def main(argv: list[str]) -> int:
     """Train a painter. Raises OSError or ValueError in one sentence; exits with 2 for arguments
@@ -38,7 +36,8 @@ def job_of(chosen: dict):
     architecture = {}
     if chosen["onto"]:
         config = painters.read_config(chosen["onto"])
-        architecture = {name: config[name] for name in ARCHITECTURE}
+        chosen_once = set(painters.ARGUMENTS) & set(Training.__dataclass_fields__)
+        architecture = {name: config[name] for name in chosen_once}
         architecture["texture"] = not config["of_photographs"]
         for name, value in architecture.items():
             if training.get(name, value) != value:

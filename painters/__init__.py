@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from .architecture import Painter
 
 NAMES = {"paintbox": Path(__file__).with_name("paintbox.keras")}
+# What a painter is made of, as its file has it; the names are those of `settings.Training`.
+ARGUMENTS = (
+    "architecture",
+    "styles",
+    "width_factor",
+    "normalization",
+    "upsampling",
+    "edge_kernel",
+    "of_photographs",
+)
 _CLASS = "neural_style_keras>Painter"
 
 
@@ -69,7 +79,7 @@ def load(name: str) -> Painter:
 
     config = read_config(name)
     try:
-        painter = Painter(**{k: config[k] for k in (*Painter.ARGUMENTS, "about")}, trainable=False)
+        painter = Painter(**{k: config[k] for k in (*ARGUMENTS, "about")}, trainable=False)
         painter.load_weights(find(name))
     except Exception as error:  # h5py and Keras fail in many ways
         raise OSError(f"{find(name)} is not a painter, or it is damaged: {error}") from error

@@ -14,13 +14,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from . import ARGUMENTS
+
 EPSILON = 1e-5  # added to the variances
 MIDDLE, REACH = 127.5, 150.0  # of the colours
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
 BLOCKS = 5  # residual ones
 PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
-
-
 STYLE_VARIABLES = ("style_scale", "style_shift")  # the names of what each style has of its own
 
 
@@ -160,16 +160,6 @@ class Painter(keras.Model):
     0..255 as the other three. It gives (n, H, W, 3), about 0..255: what is beyond is to be clipped.
     """
 
-    ARGUMENTS = (
-        "architecture",
-        "styles",
-        "width_factor",
-        "normalization",
-        "upsampling",
-        "edge_kernel",
-        "of_photographs",
-    )
-
     def __init__(
         self,
         architecture: str = "residual",
@@ -195,11 +185,12 @@ class Painter(keras.Model):
         """
         super().__init__(**options)
         given = locals()
-        self.arguments = {name: given[name] for name in self.ARGUMENTS}
+        self.arguments = {name: given[name] for name in ARGUMENTS}
         self.about = about or {}
         self.styles, self.of_photographs = styles, of_photographs
         self.architecture, self.is_pyramid = architecture, architecture == "pyramid"
-        self.channels = 6 if self.is_pyramid and of_photographs else 3
+        self.takes_noise = self.is_pyramid or not of_photographs
+        self.channels = 3 * (of_photographs + self.takes_noise)
 
         def section(*convolutions, **how):
             return Section(convolutions, styles, normalization, **how)
@@ -226,7 +217,7 @@ class Painter(keras.Model):
                     section(
                         ReflectedConv2D(quarter, 3),
                         ReflectedConv2D(quarter, 3),
-                        last=_same,
+                        last=keras.activations.linear,
                         is_residual=True,
                         halo=2,
                     )
@@ -245,9 +236,9 @@ class Painter(keras.Model):
             self.full_channels = each * LEVELS
             self.levels = [level(each) for _ in range(LEVELS)]
             self.joined = [level(each * (i + 1)) for i in range(1, LEVELS)]
+            # Two for each level, in one list: Keras before 3.15 saves no lists in lists.
             self.balances = [
-                [StyleNormalization(styles, normalization) for _ in range(2)]
-                for _ in range(1, LEVELS)
+                StyleNormalization(styles, normalization) for _ in range(2 * (LEVELS - 1))
             ]
             self.sections = [section(ReflectedConv2D(3, 1), last=_colour)]
         self(
@@ -275,10 +266,16 @@ class Painter(keras.Model):
                 found = small
                 continue
             found = ops.repeat(ops.repeat(found, 2, axis=1), 2, axis=2)
-            one, other = self.balances[i - 1]
+            one, other = self.balances[2 * i - 2 : 2 * i]
             found = ops.concatenate([one(found, shares), other(small, shares)], axis=3)
             found = self.joined[i - 1](found, shares)
         return found
+
+    def canvas(self, photographs, noise):
+        """What the painter takes, (n, H, W, C), of photographs and noise, each (n, H, W, 3) in
+        0..255; of those that it does not take, None will do."""
+        taken = [photographs] * self.of_photographs + [noise] * self.takes_noise
+        return ops.concatenate(taken, axis=3) if len(taken) > 1 else taken[0]
 
     @property
     def names(self) -> list[str]:
@@ -344,10 +341,6 @@ def _reduced(x, step: int):
 def _mirrored(x, beyond: int, mode: str):
     sides = (beyond, beyond)
     return ops.pad(x, ((0, 0), sides, sides, (0, 0)), mode=mode) if beyond else x
-
-
-def _same(x):
-    return x
 
 
 def _leaky(x):

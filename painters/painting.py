@@ -17,8 +17,8 @@ from ..tiles import Tile, grid
 from . import shares_of
 from .architecture import Painter, Section, prepared
 
-# Bytes for each pixel and channel at the full size, at the peak, and whatever the size; measured
-# on TensorFlow (benchmarks/README.md).
+# Bytes for each pixel and channel at the full size, at the peak, and whatever the size: reckoned
+# from what a convolution holds at once, and not measured yet.
 MEMORY, MEMORY_BASE = 30, 0.5e9
 TILE = 1024  # pixels
 LEAST = 16  # pixels a side: less cannot be mirrored
@@ -55,7 +55,12 @@ def paint(
             f"the picture is {width}x{height} pixels; for this painter it must be at least "
             f"{least}x{least}"
         )
-    x = _padded(_canvas(painter, picture, seed), painter.stride)
+    noise = None
+    if painter.takes_noise:
+        noise = np.random.default_rng(seed).uniform(0, 255, (1, *picture.shape)).astype(np.float32)
+    photograph = np.asarray(picture, np.float32)[np.newaxis]
+    x = ops.convert_to_numpy(painter.canvas(photograph, noise))
+    x = _padded(x, painter.stride)
     if tile:
         painted = _in_tiles(painter, x, shares, tile)
     else:
@@ -79,14 +84,6 @@ def choose_tile(painter: Painter, size: tuple[int, int], device: str | None) -> 
             "and a pyramid does not paint in tiles: choose a smaller --width"
         )
     return TILE
-
-
-def _canvas(painter: Painter, picture: np.ndarray, seed: int) -> np.ndarray:
-    """What the painter takes, (1, H, W, channels) float32."""
-    parts = [picture] if painter.of_photographs else []
-    if painter.channels == 6 or not painter.of_photographs:
-        parts.append(np.random.default_rng(seed).uniform(0, 255, picture.shape))
-    return np.concatenate(parts, axis=2).astype(np.float32)[np.newaxis]
 
 
 def _padded(x: np.ndarray, stride: int) -> np.ndarray:

@@ -80,17 +80,18 @@ class Photographs(keras.utils.PyDataset):
         return drawn
 
     def _square(self, side: int, random) -> np.ndarray:
-        while True:
-            left = [path for path in self._paths if path not in self._damaged]
-            if not left:
-                raise OSError("none of the photographs can be read")
-            path = left[random.integers(len(left))]
+        while len(self._damaged) < len(self._paths):
+            # From all of them: which ones are known to be damaged depends on the other reader.
+            path = self._paths[random.integers(len(self._paths))]
+            if path in self._damaged:
+                continue
             try:
                 return square(pictures.read(path), side, random)
             except OSError as error:
                 if path not in self._damaged:
                     self._damaged.add(path)
                     self._say(f"left out: {error}")
+        raise OSError("none of the photographs can be read")
 
 
 def square(picture: np.ndarray, side: int, random) -> np.ndarray:

@@ -51,8 +51,10 @@ class Judge:
         self.objective = Objective(blank, styles[:1], settings, parameters)
         self.names = [term.name for term in self.objective.terms]
         self._mean_pixel = parameters.mean_pixel
-        each = [self.objective.targets_of([style]) for style in styles]
-        self._targets = each[0] if len(each) == 1 else [_joined(of_term) for of_term in zip(*each)]
+        others = [self.objective.targets_of([style]) for style in styles[1:]]
+        self._targets = self.objective.targets
+        if others:
+            self._targets = [_joined(of_term) for of_term in zip(self._targets, *others)]
         self.styles = len(styles)
 
     def __call__(self, painted, photographs, style):
@@ -92,8 +94,9 @@ class Lesson(keras.Model):
         self._shown = [keras.metrics.Mean(name) for name in ("total", *judge.names)]
 
     def call(self, batch):
+        canvas = self.painter.canvas(batch.get("photographs"), batch.get("noise"))
         shares = ops.one_hot(batch["style"] + self._first, self.painter.styles)
-        painted = self.painter((canvas(self.painter, batch), shares))
+        painted = self.painter((canvas, shares))
         # A texture has no content; the painter is judged by its own picture in that place.
         return self._judge(painted, batch.get("photographs", painted), batch["style"])
 
@@ -105,13 +108,6 @@ class Lesson(keras.Model):
         for shown, value in zip(self._shown, (ops.sum(y_pred, 1), *ops.unstack(y_pred, axis=1))):
             shown.update_state(value)
         return self.get_metrics_result()
-
-
-def canvas(painter: Painter, batch: dict):
-    """What a painter takes of a batch: the photographs, with noise, or noise alone."""
-    if painter.channels == 6:
-        return ops.concatenate([batch["photographs"], batch["noise"]], axis=3)
-    return batch["photographs" if painter.of_photographs else "noise"]
 
 
 class Course(keras.callbacks.Callback):
@@ -153,6 +149,9 @@ class Course(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
+        # Before what there is to go on with is written over.
+        if not math.isfinite(float((logs or {}).get("loss", 0.0))):
+            raise ValueError("the loss is no finite number any more: lower the learning rate")
         self.path.write_text(f"{self.elapsed:.0f}")
         if self.share(int(self.model.optimizer.iterations)) >= self.end:
             self.model.stop_training = True
@@ -172,7 +171,8 @@ def style_counts(judge: Judge, photographs: Photographs) -> np.ndarray:
             chosen = np.full(len(squares), style, np.int32)
             found += ops.convert_to_numpy(ops.sum(judge(squares, squares, chosen), 1)).tolist()
         number += 1
-    return np.array([1 / np.mean(found) for found in losses], np.float32)
+    # Without any weight but the content's, photographs lose nothing.
+    return np.array([1 / max(np.mean(found), 1e-30) for found in losses], np.float32)
 
 
 def train(
@@ -214,7 +214,8 @@ def train(
         folder / "backup", double_checkpoint=True, delete_checkpoint=False
     )
     for judge, end in judges:
-        if course.share(_epochs_done(folder / "backup") * len(photographs)) >= end:
+        # The last one is always entered: it brings back the weights, if no more than that.
+        if end < 1 and course.share(_epochs_done(folder / "backup") * len(photographs)) >= end:
             continue
         course.end = end
         lesson = Lesson(painter, judge, style_counts(judge, photographs), first)
@@ -224,7 +225,7 @@ def train(
         lesson.fit(
             photographs,
             epochs=math.ceil(steps / len(photographs)) if steps else 10**6,
-            callbacks=[begins, backup, course, *callbacks(course)],
+            callbacks=[begins, course, backup, *callbacks(course)],
             shuffle=False,  # they are drawn at random as it is, and always the same
             verbose=0,
         )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tqdm
 
 from .. import painters, pictures
-from ..painters.architecture import Painter
 from ..painters.painting import paint
-from ..painters.training import Course
 from .console import tell
-from .training import TrainingJob
+
+if TYPE_CHECKING:
+    from ..painters.architecture import Painter
+    from ..painters.training import Course
+    from .training import TrainingJob
 
 
 class Stopped(Exception):
@@ -42,6 +45,12 @@ class Kept(keras.callbacks.Callback):
             names = self.painter.names[self.first :]
             row = [paint(self.painter, self.test, name) for name in names]
             pictures.write(self.job.tested, np.concatenate(row, axis=1))
+
+    def on_train_end(self, logs=None):
+        # It had come to its end before, and could not be written then.
+        is_over = self.course.share(int(self.model.optimizer.iterations)) >= 1
+        if is_over and not self.painter.about.get("complete"):
+            self.on_epoch_end(0)
 
 
 class Shown(keras.callbacks.Callback):

@@ -20,8 +20,13 @@ def check_arguments(job: Job) -> None:
         pictures.check_extension(s.checkpoint_path(1))
     if s.progress_plot and importlib.util.find_spec("matplotlib") is None:
         raise ValueError(f"--progress-plot needs matplotlib: pip install '{DISTRIBUTION}[plot]'")
-    used = {path.resolve(): f"the input {path}" for path in job.inputs}
-    for path in job.outputs:
+    check_apart(job.inputs, job.outputs)
+
+
+def check_apart(inputs: list[Path], outputs: list[Path]) -> None:
+    """Raise ValueError for an output that is an input, or another output."""
+    used = {path.resolve(): f"the input {path}" for path in inputs}
+    for path in outputs:
         if (place := path.resolve()) in used:
             raise ValueError(f"{path} would be written over {used[place]}")
         used[place] = "another output of this run"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 
@@ -19,19 +18,16 @@ from .transfer import Networks
 def metadata(job: Job, used: Networks) -> dict:
     """What the picture is made from and how: all it takes to make it again."""
 
-    def named(path):
-        return {"name": Path(path).name, "sha256": files.sha256(path)}
-
     asked = job.settings.picture()
     if used.warm is None:
         asked["warm_start"] = None  # it would not have helped
     return {
         PROGRAM: VERSION,
         "backend": f"{keras.backend.backend()}, keras {keras.version()}",
-        "content": named(job.content),
-        "styles": [named(style) for style in job.styles],
-        "initial": named(job.settings.initial) if job.settings.initial else None,
-        "painter": asked["painter"] and named(painters.find(asked["painter"])),
+        "content": files.named(job.content),
+        "styles": [files.named(style) for style in job.styles],
+        "initial": files.named(job.settings.initial) if job.settings.initial else None,
+        "painter": asked["painter"] and files.named(painters.find(asked["painter"])),
         "network": {"name": used.path.name, "sha256": used.network.sha256},
         "warm start": used.warm and used.warm.sha256,
         "settings": asked,

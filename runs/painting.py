@@ -49,8 +49,7 @@ def check_arguments(job: PaintingJob) -> None:
         )
     for one in job.jobs():
         pictures.check_extension(one.output, job.settings.depth)
-        if one.output.resolve() in {path.resolve() for path in job.contents}:
-            raise ValueError(f"{one.output} would be written over an input")
+        checks.check_apart(job.contents, [one.output])
     if job.style:
         job.settings.check_styles(len(job.style))
     if job.height is not None and (job.contents or job.height < 1):
@@ -109,15 +108,12 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
     if s.preserve_colors and job.contents:
         painted = pictures.preserve_colors(painted, picture)
 
-    def named(path):
-        return {"name": Path(path).name, "sha256": files.sha256(path)}
-
     settings = dataclasses.asdict(s)
     about = {
         PROGRAM: VERSION,
         "backend": f"{keras.backend.backend()}, keras {keras.version()}",
-        "content": named(one.content) if job.contents else None,
-        "painter": named(painters.find(job.painter)),
+        "content": files.named(one.content) if job.contents else None,
+        "painter": files.named(painters.find(job.painter)),
         "shares": {name: round(share, 6) for name, share in shares.items()},
         "settings": {name: settings[name] for name in ("width", "preserve_colors", "seed")},
     }

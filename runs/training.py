@@ -49,9 +49,6 @@ SETTINGS = (
 )
 
 
-COSMETIC = ("resume", "overwrite", "network", "cache", "device", "quiet", "debug", "warm_start")
-
-
 @dataclass(frozen=True)
 class TrainingJob:
     """One run of `neural-style train`."""
@@ -88,6 +85,12 @@ class TrainingJob:
         return self.output.with_name(self.output.stem + "-test.jpg")
 
     @property
+    def inputs(self) -> list[Path]:
+        """Every file that it reads, besides the photographs."""
+        onto = [painters.find(self.onto)] if self.onto else []
+        return [*self.styles, *onto, *([self.test] if self.test else [])]
+
+    @property
     def outputs(self) -> list[Path]:
         """Every file that it writes and leaves."""
         return [self.output, self.table, *([self.tested] if self.test else [])]
@@ -115,15 +118,19 @@ def check_arguments(job: TrainingJob) -> None:
         raise ValueError(f"--tensorboard needs it: pip install '{DISTRIBUTION}[tensorboard]'")
     if job.training.free and not job.onto:
         raise ValueError("--free goes with --onto")
+    checks.check_apart(job.inputs, job.outputs)
 
 
 def run(job: TrainingJob) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
     s, t = job.settings, job.training
-    if s.resume and job.output.exists() and not job.state.exists():
+    is_left_alone = s.resume and job.output.exists() and not job.state.exists()
+    if is_left_alone and painters.read_config(job.output)["about"].get("complete"):
         return _say(job, f"{job.output} is complete: there is nothing to resume")
     checks.check_outputs(job.outputs, job.state, s.resume, s.overwrite)
-    paths = pictures.found(job.photos) if job.photos else []
+    written = {path.resolve() for path in job.outputs}  # maybe among the photographs, by now
+    found = pictures.found(job.photos) if job.photos else []
+    paths = [path for path in found if path.resolve() not in written]
     styles = [_style(path, t.style_width) for path in job.styles]
     test = pictures.read(job.test) if job.test else None
     begun = painters.read_config(job.onto) if job.onto else None
@@ -131,6 +138,11 @@ def run(job: TrainingJob) -> int:
         raise ValueError(
             f"{job.onto} has a style called {both.pop()} already: rename the picture, or train "
             "all weights for it with --free"
+        )
+    if begun and not t.free and begun["normalization"] == "batch":
+        raise ValueError(
+            f"the styles of {job.onto} share the statistics of its training, and another would "
+            "change them: train all weights with --free"
         )
     for name, style in zip(job.names, styles):
         _say(job, f"style: {name}, {style.shape[1]}x{style.shape[0]} pixels")
@@ -170,12 +182,16 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     precision = backend.precision(job.settings.precision, job.settings.device)
     s = dataclasses.replace(job.settings, precision=precision)
     asked = _asked(job, used, paths)
-    _begin_state(job, asked)
+    if goes_on := s.resume and job.state.exists():
+        _check_state(job, asked)
     keras.utils.set_random_seed(s.seed)
     painter, first = _painter(job, styles, begun, asked)
     networks = [(used.network, 1.0)]
     if used.warm and t.warm_share:
         networks.insert(0, (used.warm, t.warm_share))
+    judges = [(training.Judge(styles, s, network, t.side), end) for network, end in networks]
+    if not goes_on:  # all that could be wrong has been looked at: what was there may go
+        _begin_state(job, asked)
     _say(
         job,
         f"painter: {painter.architecture}, {painter.count_params():,} parameters; judged by "
@@ -195,7 +211,7 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     try:
         course = training.train(
             painter,
-            [(training.Judge(styles, s, network, t.side), end) for network, end in networks],
+            judges,
             photographs,
             job.state,
             rate=t.learning_rate,
@@ -230,9 +246,9 @@ def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
     """What a training was asked for: kept in the painter, compared on --resume."""
 
     def named(path):
-        return {"name": Path(path).stem, "sha256": files.sha256(path)}
+        return files.named(path) | {"name": Path(path).stem}
 
-    settings = {name: getattr(job.settings, name) for name in SETTINGS if name not in COSMETIC}
+    settings = {name: value for name, value in job.settings.picture().items() if name in SETTINGS}
     return {
         PROGRAM: VERSION,
         "recipe": job.recipe,
@@ -251,23 +267,24 @@ def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
     }
 
 
-def _begin_state(job: TrainingJob, asked: dict) -> None:
-    """Make the folder of the state, or see that the one that is there is of this training."""
+def _check_state(job: TrainingJob, asked: dict) -> None:
+    """Raise OSError or ValueError for a state that is damaged, or of another training."""
     from .state import check_same  # which imports Keras
 
-    described = job.state / "asked.json"
-    if job.settings.resume and job.state.exists():
-        try:
-            saved = json.loads(described.read_text())
-        except (OSError, ValueError) as error:
-            raise OSError(f"{job.state} is damaged ({error}): delete it to start anew") from error
-        check_same(saved, asked, job.state)
-        return
+    try:
+        saved = json.loads((job.state / "asked.json").read_text())
+    except (OSError, ValueError) as error:
+        raise OSError(f"{job.state} is damaged ({error}): delete it to start anew") from error
+    check_same(saved, asked, job.state)
+
+
+def _begin_state(job: TrainingJob, asked: dict) -> None:
+    """Make the folder of the state anew."""
     if job.state.exists():
         shutil.rmtree(job.state)
     job.table.unlink(missing_ok=True)
     job.state.mkdir()
-    with files.replacing(described) as file:
+    with files.replacing(job.state / "asked.json") as file:
         file.write(json.dumps(asked).encode())
 
 
@@ -277,7 +294,8 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
 
     t, named = job.training, asked["styles"]
     if begun is None:
-        painter, first = (
+        first, painter = (
+            0,
             Painter(
                 t.architecture,
                 len(styles),
@@ -288,7 +306,6 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
                 of_photographs=not t.texture,
                 about={"styles": named},
             ),
-            0,
         )
         for number, style in enumerate(styles):
             painter.begin_with_colours(number, style)
@@ -305,5 +322,6 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
             if name not in known:
                 painter.begin_with_colours(number, style)
     painter.about["made"] = [*(painter.about.get("made", [])), asked]
-    painter.about["licence"] = job.licence
+    painter.about["licence"] = job.licence or painter.about.get("licence", "")
+    painter.about["complete"] = False
     return painter, first

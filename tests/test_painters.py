@@ -362,15 +362,17 @@ def test_recipes_are_what_their_sources_say():
 
 
 @pytest.mark.every_backend
-def test_a_painter_is_read_as_it_was_written(tmp_path):
-    painter = seeded(Painter(styles=2, **SLIM, about={"styles": [{"name": "a"}, {"name": "b"}]}))
+@pytest.mark.parametrize("architecture", ["residual", "pyramid"])
+def test_a_painter_is_read_as_it_was_written(architecture, tmp_path):
+    about = {"styles": [{"name": "a"}, {"name": "b"}]}
+    painter = seeded(Painter(architecture, styles=2, **SLIM, about=about))
     painters.save(painter, tmp_path / "p.keras")
     for read in (
         painters.load(tmp_path / "p.keras"),
         keras.saving.load_model(tmp_path / "p.keras", safe_mode=True),
     ):
         assert read.names == ["a", "b"]
-        photo = picture(40, 48)
+        photo = picture(64, 72)
         assert (paint(read, photo, "b") == paint(painter, photo, "b")).all()
 
 
@@ -506,6 +508,9 @@ def test_textures_take_no_photograph(arguments, tmp_path, capsys):
         (["--side", "50"], 2, "--side must be at least 64"),
         (["--recipe", "texture"], 2, "--texture learns without photographs"),
         (["--free"], 2, "--free goes with --onto"),
+        (["--onto", "batch.keras"], 1, "train all weights with --free"),
+        (["--onto", "other.keras", "--output", "other.keras"], 2, "written over the input other"),
+        (["--styles", "tiny.png"], 1, "must be at least 16x16"),
         (["--content-weight", "0", "--style-weight", "0", "--tv-weight", "0"], 2, "all weights"),
         (["--output", "no/p.keras"], 1, "the folder no does not exist"),
     ],
@@ -514,7 +519,10 @@ def test_what_is_wrong_is_said_and_nothing_is_lost(arguments, more, code, said, 
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.png").write_text("text")
     (tmp_path / "there.keras").write_text("text")
-    painters.save(Painter(**SLIM, about={"styles": [{"name": "a"}]}), tmp_path / "other.keras")
+    Image.fromarray(picture(9, 9).astype(np.uint8)).save(tmp_path / "tiny.png")
+    for name, kind in (("other", "instance"), ("batch", "batch")):
+        painter = Painter(**SLIM, normalization=kind, about={"styles": [{"name": "a"}]})
+        painters.save(painter, tmp_path / f"{name}.keras")
     before = everything(tmp_path)
     assert main(*arguments, *more) == code
     [line] = capsys.readouterr().err.splitlines()
@@ -529,6 +537,34 @@ def test_a_full_disk_is_said(arguments, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("neural_style_keras.painters.save", full)
     assert main(*arguments) == 1
     assert "p.keras: No space left on device" in capsys.readouterr().err
+
+
+def test_where_only_the_last_checkpoint_found_no_place_resume_writes_it(
+    arguments, tmp_path, monkeypatch
+):
+    assert main(*arguments) == 0
+    save, count = painters.save, iter(range(9))
+
+    def full_at_last(painter, path):
+        if next(count) == 2:
+            raise OSError(28, "No space left on device", str(path))
+        save(painter, path)
+
+    monkeypatch.setattr("neural_style_keras.painters.save", full_at_last)
+    again = (*arguments, "--output", "f.keras")
+    assert main(*again) == 1
+    monkeypatch.setattr("neural_style_keras.painters.save", save)
+    assert main(*again, "--resume") == 0
+    for one, other in zip(painters.load("p.keras").variables, painters.load("f.keras").variables):
+        assert (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
+    assert painters.read_config("f.keras")["about"]["complete"]
+    assert not (tmp_path / "f.keras.state").exists()
+
+
+def test_a_loss_that_is_no_number_costs_no_checkpoint(arguments, tmp_path, capsys):
+    assert main(*arguments, "--learning-rate", "1e30") == 1
+    assert "lower the learning rate" in capsys.readouterr().err
+    assert not (tmp_path / "p.keras").exists()
 
 
 @pytest.mark.slow

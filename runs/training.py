@@ -254,7 +254,6 @@ def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
         "recipe": job.recipe,
         "styles": [named(path) for path in job.styles],
         "photographs": {
-            "folder": str(job.photos),
             "sha256": files.digest_of("\n".join(path.name for path in paths)),
             "number": len(paths),
         },

@@ -111,7 +111,8 @@ def targets(original: vgg.Parameters, small: vgg.Parameters) -> dict:
 
     Returns:
         Layer of the small network -> layer of VGG-19, and the matrix (N, k) to multiply what
-        that gives by; None for the same channels.
+        that gives by; None for the same channels. The matrix has orthogonal columns of one length,
+        as `compress` made them: where the network has learnt since, the nearest such to its own.
     """
     known = {layer.name for layer in original.layers}
     wanted = {}
@@ -119,8 +120,14 @@ def targets(original: vgg.Parameters, small: vgg.Parameters) -> dict:
         source = layer.name.removesuffix("_in")
         if layer.type == "conv" and source in known:
             same = source.startswith("conv")
-            wanted[layer.name] = source, None if same else layer.kernel[0, 0]
+            wanted[layer.name] = source, None if same else _orthogonal(layer.kernel[0, 0])
     return wanted
+
+
+def _orthogonal(matrix: np.ndarray) -> np.ndarray:
+    """The nearest matrix with orthogonal columns, all of one length, (N, k) float32."""
+    left, lengths, right = np.linalg.svd(matrix.astype(np.float64), full_matrices=False)
+    return (lengths.mean() * left @ right).astype(np.float32)
 
 
 def _convolution(name: str, kernel: np.ndarray, bias=None) -> vgg.Layer:

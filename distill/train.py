@@ -8,8 +8,7 @@ optimiser will show it: photographs, disturbed ones, pictures half-way through V
 stylisations, and, anew every other epoch, pictures half-way through its own: where it is wrong,
 an optimiser goes. Stop it with Ctrl-C and start it again: it goes on with the epoch it was in.
 
-With --weights it starts from a network that has learnt before; --start is still what says which
-components of VGG-19 are wanted.
+What has learnt before can learn on: --start networks/compact.mat.
 """
 
 from __future__ import annotations
@@ -162,23 +161,6 @@ def filled_buffer(parameters, photos, times: int, random, precision: str) -> np.
     return np.concatenate(groups)
 
 
-def begun(small: vgg.Parameters, other: vgg.Parameters) -> vgg.Parameters:
-    """The layers of `small` with the weights that `other` has under their names.
-
-    Raises ValueError for a convolution that `other` lacks, or has in another shape.
-    """
-    there = {layer.name: layer for layer in other.layers if layer.type == "conv"}
-    layers = []
-    for layer in small.layers:
-        if layer.type == "conv":
-            found = there.get(layer.name)
-            if found is None or found.kernel.shape != layer.kernel.shape:
-                raise ValueError(f"the weights have no {layer.name} of {layer.kernel.shape}")
-            layer = dataclasses.replace(layer, kernel=found.kernel, bias=found.bias)
-        layers.append(layer)
-    return dataclasses.replace(small, layers=tuple(layers))
-
-
 def spreads(small: vgg.Parameters, pictures: np.ndarray) -> dict[str, np.ndarray]:
     """The root mean square of each channel of each convolution; at least a thirtieth of the
     layer's largest. `pictures` are (n, H, W, 3) less the mean pixel."""
@@ -234,8 +216,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--network", required=True, help="VGG-19, the teacher")
-    parser.add_argument("--start", required=True, help="what compress.py wrote")
-    parser.add_argument("--weights", help="a network of that shape to go on with")
+    parser.add_argument(
+        "--start", required=True, help="what compress.py wrote, or what has learnt since"
+    )
     parser.add_argument("--photos", required=True, help="a folder of photographs")
     parser.add_argument("--without", type=Path, help="names of photographs not to learn from")
     parser.add_argument("--folder", required=True, type=Path, help="for what it takes to go on")
@@ -258,8 +241,6 @@ def main() -> None:
     maps = compress.targets(original, small)
     sources = {source for source, _ in maps.values()}
     teacher = vgg.build(original, sources, precision=precision)
-    if arguments.weights:
-        small = begun(small, vgg.load(arguments.weights, cache=False))
     photos = pictures.found(arguments.photos)
     never = arguments.without.read_text().split() if arguments.without else []
     random = np.random.default_rng(0)

@@ -114,23 +114,26 @@ def test_learning_brings_the_student_nearer(network, pictures):
     assert np.array_equal(learned.layers[0].kernel, student.get_layer("conv1_1").get_weights()[0])
 
 
-def test_training_goes_on_with_the_weights_of_another(network):
-    other = dataclasses.replace(
-        network,
-        layers=tuple(
-            dataclasses.replace(x, kernel=2 * x.kernel) if x.type == "conv" else x
-            for x in network.layers
-        ),
+def test_what_has_learnt_says_itself_which_components_it_is_to_give():
+    random = np.random.default_rng(0)
+    axes = 0.25 * np.linalg.qr(random.normal(size=(9, 4)))[0]
+    original = vgg.Parameters(
+        np.zeros(3), (vgg.Layer("conv1_1", "conv"), vgg.Layer("relu1_1", "relu")), ""
     )
-    begun = train.begun(network, other)
-    assert all(
-        np.array_equal(x.kernel, y.kernel)
-        for x, y in zip(begun.layers, other.layers)
-        if x.type == "conv"
-    )
-    cut = dataclasses.replace(other, layers=other.layers[4:])
-    with pytest.raises(ValueError, match="the weights have no conv1_1"):
-        train.begun(network, cut)
+
+    def wanted(matrix):
+        kernel = matrix[np.newaxis, np.newaxis].astype(np.float32)
+        small = dataclasses.replace(original, layers=(vgg.Layer("relu1_1", "conv", kernel),))
+        [(source, found)] = compress.targets(original, small).values()
+        assert source == "relu1_1"
+        return found
+
+    assert np.abs(wanted(axes) - axes).max() < 1e-6
+    learnt = axes + 0.01 * random.normal(size=axes.shape)
+    found = wanted(learnt)
+    gram = found.T @ found
+    assert np.abs(gram - gram[0, 0] * np.eye(4)).max() < 1e-6
+    assert np.linalg.norm(found - learnt) <= np.linalg.norm(axes - learnt)
 
 
 def test_each_answer_is_learnt_from_more_than_once(network, tmp_path):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 PROGRAM = "neural-style"  # the command
 DISTRIBUTION = "neural-style-keras"  # what pip installs: the shorter names belong to others
 VERSION = "0.1.0"
+TEXTURE_SIDE = 512  # pixels, of a painter's texture without --width
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONV_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")  # before the ReLU
 

@@ -70,6 +70,7 @@ __all__ = [
     "shares_memory",
     "stepper",
     "uncompiled",
+    "version",
 ]
 
 # The convolutions that a precision is timed by, in turn until they take long enough: how large a
@@ -78,6 +79,11 @@ __all__ = [
 PROBES = ((64, 1), (128, 1), (256, 1), (256, 4), (256, 16), (256, 64))
 PROBE_SECONDS = 0.005  # long enough: the least that the fastest precision must take
 PROBE_REPEATS = 8  # of which the fastest counts
+
+
+def version() -> str:
+    """The backend and Keras's version, as metadata has them."""
+    return f"{NAME}, keras {keras.version()}"
 
 
 def device_name(name: str | None) -> str:

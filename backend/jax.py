@@ -7,28 +7,26 @@ import keras
 
 
 def compiled(function, frozen):
-    stateless, weights = _with_weights(function, frozen)
-    run = jax.jit(stateless)
-    return lambda *tensors: run(weights, *tensors)
+    run = jax.jit(_stateless(function, frozen))
+    return lambda *tensors: run(_weights(frozen), *tensors)
 
 
 uncompiled = compiled  # left alone, each operation would be compiled by itself
 
 
 def differentiated(function, frozen):
-    stateless, weights = _with_weights(function, frozen)
+    stateless = _stateless(function, frozen)
     value_and_gradient = jax.jit(jax.value_and_grad(stateless, argnums=1, has_aux=True))
 
     def run(*tensors):
-        (_, more), gradient = value_and_gradient(weights, *tensors)
+        (_, more), gradient = value_and_gradient(_weights(frozen), *tensors)
         return more, gradient
 
     return run
 
 
 def stepper(loss, frozen, variable, optimizer):
-    stateless, weights = _with_weights(loss, frozen)
-    gradient = jax.grad(stateless, argnums=1)
+    gradient = jax.grad(_stateless(loss, frozen), argnums=1)
 
     @jax.jit
     def run(n, weights, value, state):
@@ -41,7 +39,7 @@ def stepper(loss, frozen, variable, optimizer):
 
     def steps(n):
         state = [v.value for v in optimizer.variables]
-        value, state = run(n, weights, variable.value, state)
+        value, state = run(n, _weights(frozen), variable.value, state)
         variable.assign(value)
         for v, new in zip(optimizer.variables, state):
             v.assign(new)
@@ -81,11 +79,17 @@ def gpu_arithmetic(tf32: bool) -> None:
     # gradient of max pooling (github.com/google/flax/issues/4233).
 
 
-def _with_weights(function, frozen):
-    """Make the weights an argument, lest they become 80 MB of constants in the program."""
+def _stateless(function, frozen):
+    """The function with the weights as an argument, lest they become 80 MB of constants in the
+    program."""
 
     def stateless(weights, *arguments):
         with keras.StatelessScope(state_mapping=list(zip(frozen.variables, weights))):
             return function(*arguments)
 
-    return stateless, [v.value for v in frozen.variables]
+    return stateless
+
+
+def _weights(frozen):
+    """Those of now: a painter that learns is painted with in between."""
+    return [v.value for v in frozen.variables]

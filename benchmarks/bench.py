@@ -3,6 +3,7 @@
     python benchmarks/bench.py gradient --network vgg19.mat --sizes 256 512 1024
     python benchmarks/bench.py loss --network vgg19.mat --content a.jpg --style b.jpg \\
         --width 256 --plain progress.txt
+    python benchmarks/bench.py lbfgs --network vgg19.mat --content a.jpg --style b.jpg --width 256
 
 `gradient`: seconds for a gradient of the default objective, peak memory and the share of the
 machine's own matrix-product rate, by size, precision and tile, and the time from process start to
@@ -11,12 +12,16 @@ the first iteration. Each row is a process of its own; choose Keras's backend wi
 `loss`: the time that the preset `fast`, from process start, takes to a picture as good as the best
 that the plain run passes. --plain is the table of a full plain run (--progress-write), from
 which only the loss is taken; the plain run's time is measured here, over a few iterations.
+
+`lbfgs`: the last part of the preset `fast`, from the picture of its warm start, by this program's
+L-BFGS and by scipy's in turn: seconds to the loss that scipy's ends with, and its own per step.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -234,6 +239,104 @@ def loss_row(arguments) -> None:
     )
 
 
+def lbfgs_table(arguments) -> None:
+    """L-BFGS, ours and scipy's on the same frequencies, in turn: print a row for each."""
+    import numpy as np
+    from neural_style_keras import networks, pictures, stylize, vgg
+    from neural_style_keras.minimise.lbfgs import LBFGS
+    from neural_style_keras.objective import Objective
+    from neural_style_keras.settings import preset
+
+    settings = preset("fast", precision=arguments.precision)
+    parameters = vgg.load(arguments.network)
+    content, style = (
+        pictures.resize(picture, arguments.width, round(arguments.width * height / width))
+        for picture in map(pictures.read, (arguments.content, arguments.style))
+        for height, width in [picture.shape[:2]]
+    )
+    warm = preset("fast", precision=arguments.precision, iterations=130)
+    compact = vgg.load(networks.find("compact"))
+    for progress in stylize.stylize(content, [style], warm, compact):
+        start = vgg.preprocess(progress.image, parameters.mean_pixel)
+    objective = Objective(content, [style], settings, parameters)
+    objective.gradient(start)  # compiles it
+
+    def ours():
+        minimiser = LBFGS(objective, start, settings, parameters.mean_pixel)
+        for _ in range(arguments.evaluations):
+            minimiser.advance(1)
+            yield minimiser.losses.total
+
+    def timed(steps):
+        began = time.perf_counter()
+        rows = [(time.perf_counter() - began, total) for total in steps]
+        return np.array(rows)
+
+    def scipys():
+        return _scipy(objective, start, settings, parameters.mean_pixel, arguments.evaluations)
+
+    own, ratios, took = {"ours": [], "scipy's": []}, [], {"ours": [], "scipy's": []}
+    for _ in range(arguments.rounds):
+        theirs, mine = scipys(), timed(ours())
+        target = theirs[-1, 1]
+        reached = mine[mine[:, 1] <= target]
+        for name, rows in (("ours", mine), ("scipy's", theirs)):
+            own[name].append(rows)
+            took[name].append(rows[-1, 0])
+        ratios.append(reached[0, 0] / theirs[-1, 0] if len(reached) else math.inf)
+    print(f"{machine()}\n")
+    marks = [n for n in (10, 25, 50, 75, 100, 150, 200) if n <= arguments.evaluations]
+    print(f"| | {' | '.join(f'loss after {n}' for n in marks)} | s |")
+    print("| --- |" + " --- |" * (len(marks) + 1))
+    for name, rounds in own.items():
+        losses = " | ".join(f"{rounds[0][n - 1, 1]:.5g}" for n in marks)
+        print(f"| {name} | {losses} | {spread(took[name])} |")
+    print(f"\nTime of ours to scipy's last loss, over scipy's: {spread(ratios)}")
+
+
+def _scipy(objective, start, settings, mean_pixel, evaluations: int):
+    """(evaluations, 2): seconds and lowest loss after each evaluation of scipy's L-BFGS-B, on the
+    coordinates z of clip(T⁻¹ S z); see `minimise/lbfgs.py` for S and T."""
+    import numpy as np
+    import scipy.fft
+    import scipy.optimize
+    import threadpoolctl
+    from neural_style_keras.minimise import lbfgs
+
+    scale = lbfgs.frequency_scale(start.shape, settings.lbfgs_frequency)
+    scale = scale * lbfgs.FIRST_STEP * math.sqrt(start.size)  # scipy's first step is of length 1
+    low, high = -mean_pixel, 255 - mean_pixel
+    rows, began = [], time.perf_counter()
+
+    def value_and_gradient(z):
+        image = (scale * z.reshape(start.shape)).astype(np.float32)
+        image = scipy.fft.idctn(image, axes=(1, 2), norm="ortho")
+        losses, gradient = objective.gradient(np.clip(image, low, high).astype(np.float32))
+        gradient = np.where((image >= low) & (image <= high), gradient, 0)
+        gradient = scale * scipy.fft.dctn(gradient, axes=(1, 2), norm="ortho")
+        lowest = min(losses.total, rows[-1][1]) if rows else losses.total
+        rows.append((time.perf_counter() - began, lowest))
+        return losses.total, gradient.ravel().astype(np.float64)
+
+    z = scipy.fft.dctn(start.astype(np.float64), axes=(1, 2), norm="ortho") / scale
+    options = {"maxcor": settings.lbfgs_memory, "maxfun": evaluations, "maxiter": evaluations}
+    # Its vectors are short: with several threads it is slower, on a busy machine far slower.
+    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+        scipy.optimize.minimize(
+            value_and_gradient,
+            z.ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options=options | {"ftol": 0, "gtol": 0},
+        )
+    return np.array(rows[:evaluations])
+
+
+def spread(values) -> str:
+    """`median (least to most)`."""
+    return f"{statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
 def main() -> None:
     if sys.argv[1:2] == ["case"]:
         network, width, precision, tile = sys.argv[2:]
@@ -257,7 +360,15 @@ def main() -> None:
     loss.add_argument("--plain", required=True, help="progress.txt of a full plain run")
     loss.add_argument("--flags", default="", help="more flags for the fast run, in one string")
     loss.add_argument("--output", help="where to keep the fast run's picture")
-    for one in (gradient, loss):
+    pair = which.add_parser("lbfgs")
+    pair.set_defaults(run=lbfgs_table)
+    pair.add_argument("--content", required=True)
+    pair.add_argument("--style", required=True)
+    pair.add_argument("--width", type=int, default=256)
+    pair.add_argument("--precision", default="auto")
+    pair.add_argument("--evaluations", type=int, default=100)
+    pair.add_argument("--rounds", type=int, default=5)
+    for one in (gradient, loss, pair):
         one.add_argument("--network", required=True)
     arguments = parser.parse_args()
     arguments.run(arguments)

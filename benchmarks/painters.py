@@ -22,7 +22,7 @@ from neural_style_keras import painters, pictures, vgg
 from neural_style_keras.painters.architecture import Painter
 from neural_style_keras.painters.painting import paint
 from neural_style_keras.painters.photographs import middle_square
-from neural_style_keras.painters.training import Judge
+from neural_style_keras.painters.training import PerceptualLoss
 from neural_style_keras.settings import RECIPES, Settings
 
 SIDE = 256  # pixels: of the photographs that the published networks' losses are of
@@ -42,10 +42,10 @@ def loss(arguments: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for given in arguments.styles:
         name, _, path = given.partition("=")
-        judge, rows = Judge([pictures.read(path)], settings, network, SIDE), []
+        criterion, rows = PerceptualLoss([pictures.read(path)], settings, network, SIDE), []
         for photo in photos:
             painted = paint(painter, photo, name)
-            one = judge(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
+            one = criterion(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
             terms = ops.convert_to_numpy(one)[0]
             rows.append([*terms, terms.sum()])
         means = np.mean(rows, axis=0)

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from keras import ops
 from neural_style_keras import backend, files, losses, pictures, vgg
-from neural_style_keras.painters.training import Course
+from neural_style_keras.painters.training import CosineSchedule
 
 from distill import compress, data
 from distill.trajectories import trajectories
@@ -291,7 +291,7 @@ def main() -> None:
         validation_data=Held(held, answer),
         callbacks=[
             keras.callbacks.LambdaCallback(on_epoch_begin=refresh),
-            Course(
+            CosineSchedule(
                 arguments.rate,
                 STEPS * arguments.epochs,
                 arguments.minutes,

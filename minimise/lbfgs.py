@@ -208,7 +208,7 @@ class LBFGS:
                 then gives the shape alone.
         """
         self.objective, self.settings = objective, settings
-        scale = _scale(start.shape, settings.lbfgs_frequency)
+        scale = frequency_scale(start.shape, settings.lbfgs_frequency)
         if (settings.device or backend.default_device()).startswith("cpu"):
             self.on = Host(scale)
         else:
@@ -389,7 +389,7 @@ class LBFGS:
         return float(self.on.dots([one], other)[0, 0])
 
 
-def _scale(shape, power: float) -> np.ndarray | None:
+def frequency_scale(shape, power: float) -> np.ndarray | None:
     """S of the module's docstring, (H, W, 1) float32 with a mean of 1; None for a power of 0."""
     if not power:
         return None

@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files
-from ..settings import PROGRAM, Settings
+from ..settings import PROGRAM, Settings, Training
 
 if TYPE_CHECKING:
     from .architecture import Painter
@@ -28,6 +29,19 @@ ARGUMENTS = (
     "upsampling",
     "edge_kernel",
     "of_photographs",
+)
+# How a file that is no painter's comes to light: zipfile, zlib and JSON fail in many ways.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RecursionError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
 )
 _CLASS = "neural_style_keras>Painter"
 
@@ -60,11 +74,24 @@ def read_config(name: str) -> dict:
             if damaged := archive.testzip():
                 raise OSError(f"its part {damaged} is not what was written")
             registered, config = model["registered_name"], model["config"]
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        if registered == _CLASS:
+            _check_config(config)
+    except _DAMAGE as error:
         raise OSError(f"{path} is not a painter, or it is damaged: {error}") from error
     if registered != _CLASS:
         raise ValueError(f"{path} is a Keras model, but not a painter of {PROGRAM}")
     return config
+
+
+def _check_config(config: dict) -> None:
+    """Raise one of `_DAMAGE` for what cannot be a painter's configuration, whoever wrote it."""
+    chosen = {name: config[name] for name in ARGUMENTS if name in Training.__dataclass_fields__}
+    Training(**chosen)  # each within its range: lest a few bytes ask for all memory
+    names = styles(config)
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError("its styles have no names of their own")
+    if config["styles"] != len(names) or not isinstance(config["of_photographs"], bool):
+        raise ValueError("its configuration contradicts itself")
 
 
 def load(name: str) -> Painter:
@@ -105,7 +132,7 @@ def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Se
         style: those that are asked for; None for the only one.
         settings: with the shares, as many as are asked for.
 
-    Raises ValueError for a name that is not among them.
+    Raises ValueError for a name that is not among them, or is there twice.
     """
     style = style or (names if len(names) == 1 else None)
     if style is None:
@@ -113,6 +140,8 @@ def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Se
     shares = settings.style_blend_weights
     if shares is None or len(shares) != len(style):
         shares = (1.0,) * len(style)
+    if len(set(style)) < len(style):
+        raise ValueError("--style names a style twice")
     asked = dict(zip(style, shares))
     shares_of(names, asked)
     return asked

@@ -8,12 +8,15 @@ arXiv 1610.07629.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
+from .. import backend
+from ..settings import Training
 from . import ARGUMENTS
 
 EPSILON = 1e-5  # added to the variances
@@ -133,6 +136,17 @@ class Section(keras.layers.Layer):
         self.activations = [activation] * (len(self.convolutions) - 1) + [last or activation]
         self.is_residual = is_residual
 
+    @functools.cached_property
+    def parts(self):
+        """For each `until` of `call`, itself as a compiled function of the other arguments."""
+
+        def part(until):
+            return backend.compiled(
+                lambda x, shares, statistics: self(x, shares, statistics, until=until), self
+            )
+
+        return {until: part(until) for until in (*range(len(self.convolutions)), None)}
+
     def call(self, x, shares, statistics=(), until: int | None = None):
         """
         Args:
@@ -162,12 +176,12 @@ class Painter(keras.Model):
 
     def __init__(
         self,
-        architecture: str = "residual",
+        architecture: str = Training.architecture,
         styles: int = 1,
-        width_factor: float = 1.0,
-        normalization: str = "instance",
-        upsampling: str = "resize",
-        edge_kernel: int = 3,
+        width_factor: float = Training.width_factor,
+        normalization: str = Training.normalization,
+        upsampling: str = Training.upsampling,
+        edge_kernel: int = Training.edge_kernel,
         of_photographs: bool = True,
         about: dict | None = None,
         **options,
@@ -248,6 +262,12 @@ class Painter(keras.Model):
                 keras.KerasTensor((1, styles), "float32"),
             )
         )
+
+    @functools.cached_property
+    def painted(self):
+        """`self` as a compiled function of the pictures and the shares, which pays from the second
+        picture of a size on: 0.08 s and not 0.18 at 256 pixels, after 0.2 s more for the first."""
+        return backend.compiled(lambda pictures, shares: self((pictures, shares)), self)
 
     def call(self, inputs):
         pictures, shares = inputs

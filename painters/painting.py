@@ -64,16 +64,23 @@ def paint(
     if tile:
         painted = _in_tiles(painter, x, shares, tile)
     else:
-        run = backend.uncompiled(lambda x, shares: painter((x, shares)), painter)
-        painted = ops.convert_to_numpy(run(ops.convert_to_tensor(x), ops.convert_to_tensor(shares)))
+        painted = painter.painted(*map(ops.convert_to_tensor, (x, shares)))
+        painted = ops.convert_to_numpy(painted)
     return np.clip(painted[0, :height, :width], 0, 255)
 
 
-def choose_tile(painter: Painter, size: tuple[int, int], device: str | None) -> int:
-    """The side of the tiles that the memory at hand asks for; 0 for the whole at once.
+def choose_tile(
+    painter: Painter, size: tuple[int, int], device: str | None, asked: str = "auto"
+) -> int:
+    """The side of the tiles that are asked for, or with `auto` that the memory at hand asks for;
+    0 for the whole at once.
 
-    Raises ValueError for a pyramid, which has no tiles, where memory does not suffice.
+    Raises ValueError for a pyramid, which has no tiles, where they are needed.
     """
+    if asked != "auto":
+        if painter.is_pyramid and int(asked):
+            raise ValueError("a pyramid does not paint in tiles: leave --tile out")
+        return int(asked)
     free = backend.available_memory(device)
     needed = MEMORY_BASE + MEMORY * painter.full_channels * size[0] * size[1]
     if free is None or needed <= free:
@@ -128,10 +135,7 @@ def _until(section: Section, number: int | None):
     """A function that gives, of a tile, what a convolution of a section does, or with None the
     section; with it, where that is in the whole, and the height and the width of the whole."""
 
-    def of_crop(crop, shares, statistics):
-        return section(crop, shares, statistics, until=number)
-
-    compute = backend.uncompiled(of_crop, section)
+    compute = section.parts[number]
 
     def run(x, tile: Tile, shares, statistics):
         crop = ops.convert_to_tensor(tile.crop(x))

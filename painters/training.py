@@ -6,17 +6,17 @@ a painted photograph is from both, and Keras's `fit` does the rest.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 from keras import ops, tree
 
-from .. import backend, memory, vgg
+from .. import backend, files, memory, vgg
 from ..objective import Objective
 from ..settings import Settings
 from .architecture import STYLE_VARIABLES, Painter
@@ -26,7 +26,7 @@ WARMUP = 50  # steps, in which the learning rate rises
 MEASURED = 16  # photographs, whose own losses say how much a style counts
 
 
-class Judge:
+class PerceptualLoss:
     """A network's view of painted photographs: the losses of each in its style."""
 
     def __init__(
@@ -78,27 +78,29 @@ def _joined(targets):
     return tree.map_structure(lambda *x: ops.concatenate(x), *targets)
 
 
-class Lesson(keras.Model):
+class TrainingModel(keras.Model):
     """A painter that is judged: what it gives are the losses of the photographs it is given."""
 
-    def __init__(self, painter: Painter, judge: Judge, counts: Sequence[float], first: int = 0):
+    def __init__(
+        self, painter: Painter, criterion: PerceptualLoss, counts: Sequence[float], first: int = 0
+    ):
         """
         Args:
-            painter, judge: who paints, and who judges.
-            counts: how much a photograph counts in each of the judge's styles.
-            first: the number that the painter has for the judge's first style.
+            painter, criterion: what paints, and what judges it.
+            counts: how much a photograph counts in each of the criterion's styles.
+            first: the number that the painter has for the criterion's first style.
         """
         super().__init__()
-        self.painter, self._judge, self._first = painter, judge, first
+        self.painter, self._criterion, self._first = painter, criterion, first
         self._counts = np.array(counts, np.float32)
-        self._shown = [keras.metrics.Mean(name) for name in ("total", *judge.names)]
+        self._shown = [keras.metrics.Mean(name) for name in ("total", *criterion.names)]
 
     def call(self, batch):
         canvas = self.painter.canvas(batch.get("photographs"), batch.get("noise"))
         shares = ops.one_hot(batch["style"] + self._first, self.painter.styles)
         painted = self.painter((canvas, shares))
         # A texture has no content; the painter is judged by its own picture in that place.
-        return self._judge(painted, batch.get("photographs", painted), batch["style"])
+        return self._criterion(painted, batch.get("photographs", painted), batch["style"])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         count = ops.take(ops.convert_to_tensor(self._counts), x["style"])
@@ -110,7 +112,7 @@ class Lesson(keras.Model):
         return self.get_metrics_result()
 
 
-class Course(keras.callbacks.Callback):
+class CosineSchedule(keras.callbacks.Callback):
     """The learning rate: it rises for `WARMUP` steps and falls to zero as half a cosine, by the
     last step or the last minute, whichever comes first; there the training ends.
 
@@ -152,24 +154,54 @@ class Course(keras.callbacks.Callback):
         # Before what there is to go on with is written over.
         if not math.isfinite(float((logs or {}).get("loss", 0.0))):
             raise ValueError("the loss is no finite number any more: lower the learning rate")
-        self.path.write_text(f"{self.elapsed:.0f}")
+        with files.replacing(self.path) as file:
+            file.write(f"{self.elapsed:.0f}".encode())
         if self.share(int(self.model.optimizer.iterations)) >= self.end:
             self.model.stop_training = True
 
 
-def style_counts(judge: Judge, photographs: Photographs) -> np.ndarray:
+class Backup(keras.callbacks.Callback):
+    """Keeps the weights and the optimizer's state after each epoch, whole or as they were.
+
+    Keras's `BackupAndRestore` keeps the number of the epoch in a second file, and a process that
+    is killed between the two trains an epoch twice; here the optimizer's own count says it.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.path = folder / "latest.weights.h5"
+
+    def steps(self) -> int:
+        """How many steps have been kept."""
+        if not self.path.exists():
+            return 0
+        with h5py.File(self.path) as file:
+            return int(file["optimizer/vars/0"][()])  # its `iterations`
+
+    def restore(self, model: keras.Model) -> None:
+        """Bring back what was kept, if anything was, to a model that is built and compiled."""
+        model.optimizer.build(model.trainable_variables)
+        if self.path.exists():
+            model.load_weights(self.path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        with files.replacing(self.path) as file:
+            self.model.save_weights(file.name)
+
+
+def style_counts(criterion: PerceptualLoss, photographs: Photographs) -> np.ndarray:
     """How much a photograph counts in each style: the reciprocal of what photographs themselves
     lose in it, lest loud styles drown quiet ones. (styles,) float32.
 
     Noise serves in place of photographs where there are none.
     """
-    number, losses = 0, [[] for _ in range(judge.styles)]
+    number, losses = 0, [[] for _ in range(criterion.styles)]
     while min(map(len, losses)) < MEASURED:
         batch = photographs.batch(number)
         squares = batch.get("photographs", batch.get("noise"))
         for style, found in enumerate(losses):
             chosen = np.full(len(squares), style, np.int32)
-            found += ops.convert_to_numpy(ops.sum(judge(squares, squares, chosen), 1)).tolist()
+            found += ops.convert_to_numpy(ops.sum(criterion(squares, squares, chosen), 1)).tolist()
         number += 1
     # Without any weight but the content's, photographs lose nothing.
     return np.array([1 / max(np.mean(found), 1e-30) for found in losses], np.float32)
@@ -177,64 +209,55 @@ def style_counts(judge: Judge, photographs: Photographs) -> np.ndarray:
 
 def train(
     painter: Painter,
-    judges: Sequence[tuple[Judge, float]],
+    criteria: Sequence[tuple[PerceptualLoss, float]],
     photographs: Photographs,
     folder: Path,
     *,
     rate: float,
     steps: int | None = None,
     minutes: float | None = None,
-    callbacks: Callable[[Course], Sequence[keras.callbacks.Callback]] = lambda course: (),
+    callbacks: Callable[[CosineSchedule], Sequence[keras.callbacks.Callback]] = lambda schedule: (),
     first: int = 0,
     only_styles: bool = False,
-) -> Course:
+) -> CosineSchedule:
     """Train a painter, or go on where a training in the same folder was stopped.
 
     Args:
         painter: what is trained.
-        judges: each with the share of the training by which it ends, the last with 1.
+        criteria: each with the share of the training by which it ends, the last with 1.
         photographs: what it learns on; an epoch of them is what is lost at most when it is stopped.
         folder: for what it takes to go on.
         rate: the highest learning rate, of Adam.
         steps, minutes: when it ends; one of them at least.
-        callbacks: Keras's, that are given to `fit`; they may ask the course how far it is.
-        first: the number that the painter has for the judges' first style.
+        callbacks: Keras's, that are given to `fit`; they may ask the schedule how far it is.
+        first: the number that the painter has for the criteria' first style.
         only_styles: leave the convolutions as they are, and train the styles' scales and shifts.
     """
     if only_styles:
         for variable in painter.trainable_variables:
             variable.trainable = variable.name in STYLE_VARIABLES
     optimizer = keras.optimizers.Adam(rate)
-    course = Course(rate, steps, minutes, folder / "seconds")
+    schedule = CosineSchedule(rate, steps, minutes, folder / "seconds")
     begins = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, _: setattr(photographs, "epoch", epoch)
     )
-    # Two, as it may be killed while it writes; kept, so that a training that is done stays so.
-    backup = keras.callbacks.BackupAndRestore(
-        folder / "backup", double_checkpoint=True, delete_checkpoint=False
-    )
-    for judge, end in judges:
+    backup = Backup(folder)
+    for criterion, end in criteria:
         # The last one is always entered: it brings back the weights, if no more than that.
-        if end < 1 and course.share(_epochs_done(folder / "backup") * len(photographs)) >= end:
+        if end < 1 and schedule.share(backup.steps()) >= end:
             continue
-        course.end = end
-        lesson = Lesson(painter, judge, style_counts(judge, photographs), first)
-        lesson({k: v[:1] for k, v in photographs.batch(0).items()})  # builds it
+        schedule.end = end
+        model = TrainingModel(painter, criterion, style_counts(criterion, photographs), first)
+        model({k: v[:1] for k, v in photographs.batch(0).items()})  # builds it
         # On processors, XLA's convolutions take longer; JAX has no others.
-        lesson.compile(optimizer, jit_compile=backend.NAME == "jax")
-        lesson.fit(
+        model.compile(optimizer, jit_compile=backend.NAME == "jax")
+        backup.restore(model)
+        model.fit(
             photographs,
+            initial_epoch=math.ceil(int(optimizer.iterations) / len(photographs)),
             epochs=math.ceil(steps / len(photographs)) if steps else 10**6,
-            callbacks=[begins, course, backup, *callbacks(course)],
+            callbacks=[begins, schedule, backup, *callbacks(schedule)],
             shuffle=False,  # they are drawn at random as it is, and always the same
             verbose=0,
         )
-    return course
-
-
-def _epochs_done(folder: Path) -> int:
-    """How many epochs `BackupAndRestore` has kept in its folder."""
-    try:
-        return json.loads((folder / "training_metadata.json").read_text())["epoch"]
-    except FileNotFoundError:
-        return 0
+    return schedule

@@ -10,12 +10,12 @@ import numpy as np
 import tqdm
 
 from .. import painters, pictures
-from ..painters.painting import paint
+from ..painters.painting import choose_tile, paint
 from .console import tell
 
 if TYPE_CHECKING:
     from ..painters.architecture import Painter
-    from ..painters.training import Course
+    from ..painters.training import CosineSchedule
     from .training import TrainingJob
 
 
@@ -23,12 +23,14 @@ class Stopped(Exception):
     """Somebody has asked the training to stop."""
 
 
-class Kept(keras.callbacks.Callback):
+class Checkpoints(keras.callbacks.Callback):
     """After each epoch, writes the painter and paints the test picture."""
 
-    def __init__(self, job: TrainingJob, painter: Painter, course: Course, test, first: int):
+    def __init__(
+        self, job: TrainingJob, painter: Painter, schedule: CosineSchedule, test, first: int
+    ):
         super().__init__()
-        self.job, self.painter, self.course = job, painter, course
+        self.job, self.painter, self.schedule = job, painter, schedule
         self.test, self.first = test, first
 
     def on_epoch_end(self, epoch, logs=None):
@@ -37,28 +39,29 @@ class Kept(keras.callbacks.Callback):
         self.painter.about |= {
             "losses": found,
             "steps": step,
-            "minutes": round(self.course.elapsed / 60, 1),
-            "complete": self.course.share(step) >= 1,
+            "minutes": round(self.schedule.elapsed / 60, 1),
+            "complete": self.schedule.share(step) >= 1,
         }
         painters.save(self.painter, self.job.output)
         if self.test is not None:
             names = self.painter.names[self.first :]
-            row = [paint(self.painter, self.test, name) for name in names]
+            tile = choose_tile(self.painter, self.test.shape[1::-1], self.job.settings.device)
+            row = [paint(self.painter, self.test, name, tile=tile) for name in names]
             pictures.write(self.job.tested, np.concatenate(row, axis=1))
 
     def on_train_end(self, logs=None):
         # It had come to its end before, and could not be written then.
-        is_over = self.course.share(int(self.model.optimizer.iterations)) >= 1
+        is_over = self.schedule.share(int(self.model.optimizer.iterations)) >= 1
         if is_over and not self.painter.about.get("complete"):
             self.on_epoch_end(0)
 
 
-class Shown(keras.callbacks.Callback):
+class ProgressBar(keras.callbacks.Callback):
     """A progress bar on a terminal, a line for each epoch elsewhere, nothing if quiet."""
 
-    def __init__(self, job: TrainingJob, course: Course, signals: list):
+    def __init__(self, job: TrainingJob, schedule: CosineSchedule, signals: list):
         super().__init__()
-        self.quiet, self.course, self.signals = job.settings.quiet, course, signals
+        self.quiet, self.schedule, self.signals = job.settings.quiet, schedule, signals
         self.bar = None
 
     def on_train_begin(self, logs=None):
@@ -74,7 +77,7 @@ class Shown(keras.callbacks.Callback):
         if self.bar is not None:
             step = int(self.model.optimizer.iterations)
             self.bar.set_postfix_str(self._told(step, logs), refresh=False)
-            self.bar.update(100 * self.course.share(step) - self.bar.n)
+            self.bar.update(100 * self.schedule.share(step) - self.bar.n)
         if self.signals:
             raise Stopped
 
@@ -87,8 +90,8 @@ class Shown(keras.callbacks.Callback):
             self.bar.close()
 
     def _told(self, step: int, logs: dict) -> str:
-        share = self.course.share(step)
-        left = self.course.elapsed * (1 - share) / share if share else 0.0
+        share = self.schedule.share(step)
+        left = self.schedule.elapsed * (1 - share) / share if share else 0.0
         names = [name for name in logs if name not in ("loss", "total")]
         losses = ", ".join(f"{name} {float(logs[name]):.4g}" for name in ("total", *names))
         return f"step {step}: {losses}; {tqdm.tqdm.format_interval(left)} left"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-import keras
-
 from .. import backend, files, networks, painters
 from ..minimise.schedule import Stage
 from ..settings import PROGRAM, VERSION, Settings
@@ -23,7 +21,7 @@ def metadata(job: Job, used: Networks) -> dict:
         asked["warm_start"] = None  # it would not have helped
     return {
         PROGRAM: VERSION,
-        "backend": f"{keras.backend.backend()}, keras {keras.version()}",
+        "backend": backend.version(),
         "content": files.named(job.content),
         "styles": [files.named(style) for style in job.styles],
         "initial": files.named(job.settings.initial) if job.settings.initial else None,

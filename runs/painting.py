@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files, painters, pictures
-from ..settings import PROGRAM, VERSION, Settings
+from ..settings import PROGRAM, TEXTURE_SIDE, VERSION, Settings
 from . import checks
 from .console import loading_keras, stop_signals, tell
 from .job import Job
 from .output import Output
-
-SIDE = 512  # pixels, of a texture without --width
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def run(job: PaintingJob) -> int:
         if job.contents:
             [size] = Settings(width=s.width).sizes([pictures.size(one.content)])
         else:
-            width = s.width or SIDE
+            width = s.width or TEXTURE_SIDE
             size = width, job.height or width
         checks.check_format(one.output, *size)
         sizes.append(size)
@@ -92,9 +90,9 @@ def run(job: PaintingJob) -> int:
 
 
 def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: dict) -> None:
-    import keras
     import numpy as np
 
+    from .. import backend
     from ..painters.painting import choose_tile, paint
 
     s = job.settings
@@ -103,7 +101,7 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
         picture = pictures.resize(pictures.read(one.content), *size)
     else:
         output, picture = Output(s.depth, None, []), np.zeros((*size[::-1], 3), np.float32)
-    tile = choose_tile(painter, size, s.device) if s.tile == "auto" else int(s.tile)
+    tile = choose_tile(painter, size, s.device, s.tile)
     painted = paint(painter, picture, shares, s.seed, tile)
     if s.preserve_colors and job.contents:
         painted = pictures.preserve_colors(painted, picture)
@@ -111,7 +109,7 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
     settings = dataclasses.asdict(s)
     about = {
         PROGRAM: VERSION,
-        "backend": f"{keras.backend.backend()}, keras {keras.version()}",
+        "backend": backend.version(),
         "content": files.named(one.content) if job.contents else None,
         "painter": files.named(painters.find(job.painter)),
         "shares": {name: round(share, 6) for name, share in shares.items()},

@@ -175,23 +175,27 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     from .. import backend
     from ..painters import training
     from ..painters.photographs import Photographs
-    from .checkpoints import Kept, Shown, Stopped
+    from .checkpoints import Checkpoints, ProgressBar, Stopped
     from .transfer import load_networks
 
     used, t = load_networks(job.settings), job.training
-    precision = backend.precision(job.settings.precision, job.settings.device)
-    s = dataclasses.replace(job.settings, precision=precision)
     asked = _asked(job, used, paths)
-    if goes_on := s.resume and job.state.exists():
-        _check_state(job, asked)
+    if goes_on := job.settings.resume and job.state.exists():
+        precision = _precision_of_state(job, asked)
+    else:
+        precision = backend.precision(job.settings.precision, job.settings.device)
+    s = dataclasses.replace(job.settings, precision=precision)
     keras.utils.set_random_seed(s.seed)
     painter, first = _painter(job, styles, begun, asked)
+    _check_styles(styles, s, used)
     networks = [(used.network, 1.0)]
     if used.warm and t.warm_share:
         networks.insert(0, (used.warm, t.warm_share))
-    judges = [(training.Judge(styles, s, network, t.side), end) for network, end in networks]
+    criteria = [
+        (training.PerceptualLoss(styles, s, network, t.side), end) for network, end in networks
+    ]
     if not goes_on:  # all that could be wrong has been looked at: what was there may go
-        _begin_state(job, asked)
+        _begin_state(job, asked, precision)
     _say(
         job,
         f"painter: {painter.architecture}, {painter.count_params():,} parameters; judged by "
@@ -209,9 +213,9 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
         has_noise=painter.is_pyramid,
     )
     try:
-        course = training.train(
+        schedule = training.train(
             painter,
-            judges,
+            criteria,
             photographs,
             job.state,
             rate=t.learning_rate,
@@ -219,18 +223,30 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
             minutes=t.minutes,
             first=first,
             only_styles=begun is not None and not t.free,
-            callbacks=lambda course: [
+            callbacks=lambda schedule: [
                 keras.callbacks.CSVLogger(job.table, append=True),
-                Kept(job, painter, course, test, first),
+                Checkpoints(job, painter, schedule, test, first),
                 *([keras.callbacks.TensorBoard(job.tensorboard)] if job.tensorboard else []),
-                Shown(job, course, signals),
+                ProgressBar(job, schedule, signals),
             ],
         )
     except Stopped:
         tell(f"{PROGRAM}: {_interrupted(job)}", sys.stderr)
         return 128 + signals[0]
     shutil.rmtree(job.state)
-    return _say(job, f"wrote {job.output}, after {course.elapsed / 60:.0f} minutes of training")
+    return _say(job, f"wrote {job.output}, after {schedule.elapsed / 60:.0f} minutes of training")
+
+
+def _check_styles(styles, settings: Settings, used: Networks) -> None:
+    """Raise ValueError for a style that memory has no room for: it is seen whole."""
+    from ..tiles import choose_tile
+
+    for style in styles:
+        try:
+            whole = dataclasses.replace(settings, tile="0")
+            choose_tile([style.shape[1::-1]], whole, used.network)
+        except ValueError as error:
+            raise ValueError(str(error).replace("--width", "--style-width")) from error
 
 
 def _interrupted(job: TrainingJob) -> str:
@@ -245,12 +261,15 @@ def _interrupted(job: TrainingJob) -> str:
 def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
     """What a training was asked for: kept in the painter, compared on --resume."""
 
+    from .. import backend
+
     def named(path):
         return files.named(path) | {"name": Path(path).stem}
 
     settings = {name: value for name, value in job.settings.picture().items() if name in SETTINGS}
     return {
         PROGRAM: VERSION,
+        "backend": backend.version(),
         "recipe": job.recipe,
         "styles": [named(path) for path in job.styles],
         "photographs": {
@@ -266,25 +285,30 @@ def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
     }
 
 
-def _check_state(job: TrainingJob, asked: dict) -> None:
-    """Raise OSError or ValueError for a state that is damaged, or of another training."""
+def _precision_of_state(job: TrainingJob, asked: dict) -> str:
+    """The precision that the training to go on with was begun in, whatever `auto` would be now.
+
+    Raises OSError or ValueError for a state that is damaged, or of another training.
+    """
     from .state import check_same  # which imports Keras
 
     try:
         saved = json.loads((job.state / "asked.json").read_text())
-    except (OSError, ValueError) as error:
+        precision = saved.pop("precision")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise OSError(f"{job.state} is damaged ({error}): delete it to start anew") from error
     check_same(saved, asked, job.state)
+    return precision
 
 
-def _begin_state(job: TrainingJob, asked: dict) -> None:
+def _begin_state(job: TrainingJob, asked: dict, precision: str) -> None:
     """Make the folder of the state anew."""
     if job.state.exists():
         shutil.rmtree(job.state)
     job.table.unlink(missing_ok=True)
     job.state.mkdir()
     with files.replacing(job.state / "asked.json") as file:
-        file.write(json.dumps(asked).encode())
+        file.write(json.dumps({**asked, "precision": precision}).encode())
 
 
 def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple[Painter, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import picture
 from neural_style_keras.minimise import lbfgs
-from neural_style_keras.minimise.lbfgs import LBFGS, TRIALS, Device, Host, _scale
+from neural_style_keras.minimise.lbfgs import LBFGS, TRIALS, Device, Host, frequency_scale
 from neural_style_keras.objective import Losses, Objective
 from neural_style_keras.settings import Settings
 
@@ -124,7 +124,7 @@ def test_the_direction_is_that_of_the_two_loop_recursion():
 
 @pytest.mark.every_backend
 def test_the_preconditioner_is_symmetric_and_alike_on_both():
-    scale = _scale(SHAPE, 0.5)
+    scale = frequency_scale(SHAPE, 0.5)
     assert math.isclose(scale.mean(), 1, rel_tol=1e-5)
     host, device = Host(scale), Device(3, SHAPE, scale)
     x, y = start(3), start(4)

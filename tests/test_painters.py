@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from conftest import picture
 from keras import ops
-from neural_style_keras import files, painters
+from neural_style_keras import painters
 from neural_style_keras import pictures as images
 from neural_style_keras.objective import Objective
-from neural_style_keras.painters import training
+from neural_style_keras.painters import architecture, training
 from neural_style_keras.painters.architecture import (
     MIDDLE,
     REACH,
@@ -49,6 +49,13 @@ def seeded(painter, seed=0):
             began = 1.0 if variable.name == STYLE_VARIABLES[0] else 0.0
             variable.assign(began + random.normal(scale=size, size=variable.shape))
     return painter
+
+
+@pytest.fixture(autouse=True)
+def shallow(monkeypatch):
+    """Painters of one residual block, or of three levels: what is slow is to compile each."""
+    monkeypatch.setattr(architecture, "BLOCKS", 1)
+    monkeypatch.setattr(architecture, "LEVELS", 3)
 
 
 @pytest.fixture
@@ -167,6 +174,19 @@ def test_tiles_are_for_want_of_memory(monkeypatch):
     assert choose_tile(painter, (8192, 8192), None) > 0
     with pytest.raises(ValueError, match="pyramid does not paint in tiles"):
         choose_tile(Painter("pyramid"), (8192, 8192), None)
+    assert choose_tile(painter, (640, 480), None, "256") == 256
+    with pytest.raises(ValueError, match="leave --tile out"):
+        choose_tile(Painter("pyramid"), (640, 480), None, "256")
+
+
+@pytest.mark.every_backend
+def test_a_painter_that_learns_on_paints_with_its_new_weights():
+    painter = seeded(Painter(**SLIM))
+    before = paint(painter, picture(64, 64), "1")
+    tiled = paint(painter, picture(64, 64), "1", tile=32)
+    seeded(painter, seed=1)
+    assert np.abs(paint(painter, picture(64, 64), "1") - before).mean() > 1
+    assert np.abs(paint(painter, picture(64, 64), "1", tile=32) - tiled).mean() > 1
 
 
 # What it learns.
@@ -178,8 +198,8 @@ def test_a_judge_says_what_the_objective_of_each_picture_says(network):
     styles = [picture(50, 36, seed=1), picture(32, 40, seed=2)]
     photographs = np.stack([picture(64, 64, seed=3), picture(64, 64, seed=4)])
     painted = np.stack([picture(64, 64, seed=5), picture(64, 64, seed=6)])
-    judge = training.Judge(styles, settings, network, 64)
-    losses = ops.convert_to_numpy(judge(painted, photographs, np.array([1, 0])))
+    criterion = training.PerceptualLoss(styles, settings, network, 64)
+    losses = ops.convert_to_numpy(criterion(painted, photographs, np.array([1, 0])))
     for given, style, content, image in zip(losses, styles[::-1], photographs, painted):
         objective = Objective(content, [style], settings, network)
         wanted = objective.evaluate((image - network.mean_pixel)[np.newaxis].astype("f4"))
@@ -226,18 +246,18 @@ def test_a_square_is_a_part_of_the_photograph():
     assert middle_square(photo, 60)[[0, -1], 0, 0].tolist() == [20, 79]
 
 
-def learnt(painter, judge, photos, folder, steps=40, rate=3e-3, **options):
-    stream = Photographs(images.found(photos), judge.styles, 2, 64, steps // 2, 0)
+def learnt(painter, criterion, photos, folder, steps=40, rate=3e-3, **options):
+    stream = Photographs(images.found(photos), criterion.styles, 2, 64, steps // 2, 0)
     found = []
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     training.train(
         painter,
-        [(judge, 1.0)],
+        [(criterion, 1.0)],
         stream,
         folder,
         rate=rate,
         steps=steps,
-        callbacks=lambda course: [
+        callbacks=lambda schedule: [
             keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: found.append(logs))
         ],
         **options,
@@ -247,8 +267,10 @@ def learnt(painter, judge, photos, folder, steps=40, rate=3e-3, **options):
 
 @pytest.mark.every_backend
 def test_training_lowers_the_loss(network, photos, tmp_path):
-    judge = training.Judge([picture(50, 36, seed=1)], Settings(tv_weight=1.0), network, 64)
-    first, last = learnt(Painter(**SLIM), judge, photos, tmp_path / "state")
+    criterion = training.PerceptualLoss(
+        [picture(50, 36, seed=1)], Settings(tv_weight=1.0), network, 64
+    )
+    first, last = learnt(Painter(**SLIM), criterion, photos, tmp_path / "state")
     assert last["total"] < 0.8 * first["total"]
     assert last["total"] == pytest.approx(last["content"] + last["style"] + last["tv"], rel=1e-3)
 
@@ -257,9 +279,11 @@ def test_a_style_is_added_without_a_change_to_the_others(network, photos, tmp_pa
     before = seeded(Painter(styles=2, **SLIM))
     painter, first = before.with_styles([None], keep=True)
     assert (painter.styles, first) == (3, 2)
-    judge = training.Judge([picture(50, 36, seed=1)], Settings(tv_weight=1.0), network, 64)
+    criterion = training.PerceptualLoss(
+        [picture(50, 36, seed=1)], Settings(tv_weight=1.0), network, 64
+    )
     one, other = learnt(
-        painter, judge, photos, tmp_path / "state", steps=20, first=first, only_styles=True
+        painter, criterion, photos, tmp_path / "state", steps=20, first=first, only_styles=True
     )
     assert other["total"] < one["total"]
     photo = picture(64, 64)
@@ -277,13 +301,13 @@ def test_a_painter_of_one_of_its_styles_begins_where_it_was():
 
 
 def test_the_learning_rate_rises_and_falls_to_zero(tmp_path):
-    course = training.Course(1.0, 200, None, tmp_path / "seconds")
-    course.set_model(keras.Model())
+    schedule = training.CosineSchedule(1.0, 200, None, tmp_path / "seconds")
+    schedule.set_model(keras.Model())
     rates = []
     for step in range(201):
-        course.model.optimizer = type("", (), {"iterations": step})()
-        course.on_train_batch_begin(0)
-        rates.append(course.model.optimizer.learning_rate)
+        schedule.model.optimizer = type("", (), {"iterations": step})()
+        schedule.on_train_batch_begin(0)
+        rates.append(schedule.model.optimizer.learning_rate)
     assert np.argmax(rates) == training.WARMUP - 1
     assert rates[100] == pytest.approx(0.5)
     assert rates[200] == 0
@@ -291,8 +315,8 @@ def test_the_learning_rate_rises_and_falls_to_zero(tmp_path):
 
 def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(network, photos, tmp_path):
     settings = Settings(tv_weight=1.0)
-    judges = [
-        (training.Judge([picture(50, 36, seed=1)], one, network, 64), share)
+    criteria = [
+        (training.PerceptualLoss([picture(50, 36, seed=1)], one, network, 64), share)
         for one, share in ((settings, 0.5), (dataclasses.replace(settings, pooling="avg"), 1.0))
     ]
 
@@ -306,7 +330,7 @@ def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(network, phot
         folder.mkdir(exist_ok=True)
         stream = Photographs(images.found(photos), 1, 2, 64, 2, 0)
         training.train(
-            painter, judges, stream, folder, rate=1e-3, steps=7, callbacks=lambda _: [Stop()]
+            painter, criteria, stream, folder, rate=1e-3, steps=7, callbacks=lambda _: [Stop()]
         )
         return [ops.convert_to_numpy(v.value) for v in painter.variables]
 
@@ -320,13 +344,15 @@ def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(network, phot
 
 def test_a_style_counts_by_what_photographs_lose_in_it(network, photos):
     loud, quiet = picture(50, 36, seed=1), np.full((32, 32, 3), 120, np.float32)
-    judge = training.Judge([loud, quiet], Settings(), network, 64)
+    criterion = training.PerceptualLoss([loud, quiet], Settings(), network, 64)
     stream = Photographs(images.found(photos), 2, 2, 64, 3, 0)
-    counts = training.style_counts(judge, stream)
+    counts = training.style_counts(criterion, stream)
     losses = []
     for number in range(training.MEASURED // 2):
         squares = stream.batch(number)["photographs"]
-        losses += ops.convert_to_numpy(judge(squares, squares, np.zeros(2, "i4"))).sum(1).tolist()
+        losses += (
+            ops.convert_to_numpy(criterion(squares, squares, np.zeros(2, "i4"))).sum(1).tolist()
+        )
     assert counts[0] == pytest.approx(1 / np.mean(losses), rel=1e-4)
     assert counts[1] != counts[0]
 
@@ -362,10 +388,10 @@ def test_recipes_are_what_their_sources_say():
 
 
 @pytest.mark.every_backend
-@pytest.mark.parametrize("architecture", ["residual", "pyramid"])
-def test_a_painter_is_read_as_it_was_written(architecture, tmp_path):
+@pytest.mark.parametrize("kind", ["residual", "pyramid"])
+def test_a_painter_is_read_as_it_was_written(kind, tmp_path):
     about = {"styles": [{"name": "a"}, {"name": "b"}]}
-    painter = seeded(Painter(architecture, styles=2, **SLIM, about=about))
+    painter = seeded(Painter(kind, styles=2, **SLIM, about=about))
     painters.save(painter, tmp_path / "p.keras")
     for read in (
         painters.load(tmp_path / "p.keras"),
@@ -398,6 +424,36 @@ def test_a_file_of_something_else_is_named_in_a_sentence(tmp_path, capsys):
         [line] = capsys.readouterr().err.splitlines()
         assert line.startswith("neural-style: error: ") and said in line and str(path) in line
         assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width_factor": 1e9},
+        {"width_factor": "wide"},
+        {"architecture": "cubist"},
+        {"edge_kernel": 4},
+        {"styles": 10**9},
+        {"of_photographs": "yes"},
+        {"about": None},
+        {"about": {"styles": [{"name": 7}]}},
+    ],
+)
+def test_a_configuration_that_no_painter_has_is_refused(change, tmp_path):
+    """Before anything is built from it: a few bytes may not ask for all memory."""
+    whole, changed = tmp_path / "p.keras", tmp_path / "c.keras"
+    painters.save(Painter(**SLIM, about={"styles": [{"name": "a"}]}), whole)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(changed, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "config.json":
+                model = json.loads(data)
+                model["config"] |= change
+                data = json.dumps(model)
+            target.writestr(name, data)
+    assert painters.read_config(whole)["styles"] == 1
+    with pytest.raises(OSError, match="not a painter, or it is damaged"):
+        painters.read_config(changed)
 
 
 def test_from_a_style_and_photographs_to_a_picture(arguments, tmp_path, capsys):
@@ -568,69 +624,101 @@ def test_a_loss_that_is_no_number_costs_no_checkpoint(arguments, tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_to_the_same_weights(arguments, tmp_path):
-    assert main(*arguments, "--steps", "12") == 0
-    run = start(*arguments, "--steps", "12", "--output", "k.keras", cwd=tmp_path)
-    metadata = tmp_path / "k.keras.state" / "backup" / "training_metadata.json"
-    while not metadata.exists():
+def test_a_killed_training_goes_on_to_the_same_weights(arguments, tmp_path, monkeypatch):
+    monkeypatch.setattr(architecture, "BLOCKS", 5)  # as the process that is killed has it
+    arguments += ["--steps", "20"]  # enough of them to be killed between
+    assert main(*arguments) == 0
+    run = start(*arguments, "--output", "k.keras", cwd=tmp_path)
+    kept = tmp_path / "k.keras.state" / "latest.weights.h5"
+    while not kept.exists():
         time.sleep(0.02)
         assert run.poll() is None
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
     assert (tmp_path / "k.keras.state").exists()
-    assert main(*arguments, "--steps", "12", "--output", "k.keras") == 1  # its state is not lost
-    assert main(*arguments, "--steps", "12", "--output", "k.keras", "--resume") == 0
+    assert main(*arguments, "--output", "k.keras") == 1  # its state is not lost
+    assert main(*arguments, "--output", "k.keras", "--resume") == 0
     for one, other in zip(painters.load("p.keras").variables, painters.load("k.keras").variables):
         assert (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
-    assert main(*arguments, "--steps", "12", "--output", "k.keras", "--resume") == 0  # complete
+    assert main(*arguments, "--output", "k.keras", "--resume") == 0  # complete
+
+
+def test_between_a_checkpoint_and_its_clock_nothing_is_trained_twice(network, photos, tmp_path):
+    """Killed after the weights of an epoch were kept and before anything else was."""
+    criterion = training.PerceptualLoss([picture(50, 36, seed=1)], Settings(), network, 64)
+
+    def run(folder, **how):
+        painter = seeded(Painter(**SLIM))
+        learnt(painter, criterion, photos, folder, steps=4, **how)
+        return [ops.convert_to_numpy(v.value) for v in painter.variables]
+
+    wanted = run(tmp_path / "whole")
+    keep = training.Backup.on_epoch_end
+
+    def killed(self, epoch, logs=None):
+        keep(self, epoch, logs)
+        raise InterruptedError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training.Backup, "on_epoch_end", killed)
+        with pytest.raises(InterruptedError):
+            run(tmp_path / "cut")
+    for given, want in zip(run(tmp_path / "cut"), wanted):
+        assert (given == want).all()
+
+
+def test_what_auto_chose_belongs_to_the_state(arguments, tmp_path, monkeypatch):
+    from neural_style_keras import backend
+    from neural_style_keras.runs import checkpoints
+
+    def killed(self, epoch, logs=None):
+        raise InterruptedError
+
+    precisions = []
+    build = training.PerceptualLoss.__init__
+
+    def seen(self, styles, settings, *more):
+        precisions.append(settings.precision)
+        build(self, styles, settings, *more)
+
+    monkeypatch.setattr(training.PerceptualLoss, "__init__", seen)
+    auto = [*arguments, "--precision", "auto"]
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints.Checkpoints, "on_epoch_end", killed)
+        patched.setattr(backend, "precision", lambda wanted, device=None: "bfloat16")
+        assert main(*auto) == 1
+    monkeypatch.setattr(backend, "precision", lambda wanted, device=None: "float32")
+    assert main(*auto, "--resume") == 0
+    assert precisions == ["bfloat16", "bfloat16"]
+
+
+def test_a_style_that_memory_has_no_room_for_is_refused(arguments, monkeypatch, capsys):
+    from neural_style_keras import backend
+
+    monkeypatch.setattr(backend, "available_memory", lambda device: 0.5e9 + 1e5)
+    assert main(*arguments) == 1
+    assert "--style-width" in capsys.readouterr().err
 
 
 def test_a_stopped_training_says_where_it_goes_on(arguments, tmp_path, capsys, monkeypatch):
     from neural_style_keras.runs import checkpoints
 
-    kept = checkpoints.Kept.on_epoch_end
+    kept = checkpoints.Checkpoints.on_epoch_end
 
     def stop(self, epoch, logs=None):
         kept(self, epoch, logs)
         if epoch == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(checkpoints.Kept, "on_epoch_end", stop)
-    assert main(*arguments) == 128 + signal.SIGTERM
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints.Checkpoints, "on_epoch_end", stop)
+        assert main(*arguments) == 128 + signal.SIGTERM
     assert "--resume goes on" in capsys.readouterr().err
-    monkeypatch.undo()
-    os.chdir(tmp_path)
     assert painters.read_config("p.keras")["about"]["steps"] == 4
     assert main(*arguments, "--side", "96", "--resume") == 1
     assert "cannot resume: training side was 64" in capsys.readouterr().err
     assert main(*arguments, "--resume") == 0
     assert painters.read_config("p.keras")["about"]["steps"] == 6
-
-
-# The one in the package.
-
-
-@pytest.mark.every_backend
-def test_the_paintbox_paints_the_same_everywhere():
-    """`paintbox.png` is what TensorFlow makes of the example in each of its styles."""
-    painter = painters.load("paintbox")
-    photo = images.resize(images.read(ROOT / "examples" / "content.jpg"), 96, 72)
-    painted = np.concatenate([paint(painter, photo, name) for name in painter.names[::3]], axis=1)
-    wanted = images.read(Path(__file__).parent / "reference" / "paintbox.png")
-    assert np.abs(painted - wanted).max() <= 1
-    assert min(photo.std() for photo in np.split(painted, 3, axis=1)) > 20
-
-
-def test_the_paintbox_has_eight_styles_in_four_megabytes():
-    path = painters.find("paintbox")
-    assert path.stat().st_size <= 4e6
-    config = painters.read_config("paintbox")
-    names = painters.styles(config)
-    assert len(names) >= 8
-    assert config["about"]["licence"]
-    card = path.with_suffix(".md").read_text()
-    assert all(f"`{name}`" in card for name in names)
-    assert files.sha256(path)[:16] in card, "the card is of another file"
 
 
 def test_every_setting_of_a_training_is_one():

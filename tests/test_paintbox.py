@@ -1,0 +1,34 @@
+"""The painter in the package."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from neural_style_keras import files, painters
+from neural_style_keras import pictures as images
+from neural_style_keras.painters.painting import paint
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.every_backend
+def test_the_paintbox_paints_the_same_everywhere():
+    """`paintbox.png` is what TensorFlow makes of the example in each of its styles."""
+    painter = painters.load("paintbox")
+    photo = images.resize(images.read(ROOT / "examples" / "content.jpg"), 96, 72)
+    painted = np.concatenate([paint(painter, photo, name) for name in painter.names[::3]], axis=1)
+    wanted = images.read(Path(__file__).parent / "reference" / "paintbox.png")
+    assert np.abs(painted - wanted).max() <= 1
+    assert min(photo.std() for photo in np.split(painted, 3, axis=1)) > 20
+
+
+def test_the_paintbox_has_eight_styles_in_four_megabytes():
+    path = painters.find("paintbox")
+    assert path.stat().st_size <= 4e6
+    config = painters.read_config("paintbox")
+    names = painters.styles(config)
+    assert len(names) >= 8
+    assert config["about"]["licence"]
+    card = path.with_suffix(".md").read_text()
+    assert all(f"`{name}`" in card for name in names)
+    assert files.sha256(path)[:16] in card, "the card is of another file"

@@ -112,7 +112,8 @@ def stylize(
     """
     shapes = [picture.shape[1::-1] for picture in (content, *styles)]
     if settings.tile == "auto":
-        settings = fitted(shapes, settings, network, warm)
+        regions = len(masks.regions) if masks else 0
+        settings = fitted(shapes, settings, network, warm, regions)
     stages = schedule(shapes, settings, network, warm, region_sides(masks, settings, network))
     begun = state.iteration if state else 0
     is_continued = begun > 0 and begun not in [stage.end for stage in stages[:-1]]

@@ -129,7 +129,9 @@ def resolved(
         region_sides(masks, settings, network)
     with backend.device(settings.device):
         chosen = backend.precision(settings.precision, settings.device)
-        return fitted(shapes, replace(settings, precision=chosen), used.network, used.warm)
+        regions = len(masks.regions) if masks else 0
+        settings = replace(settings, precision=chosen)
+        return fitted(shapes, settings, used.network, used.warm, regions)
 
 
 def painted(

@@ -71,12 +71,19 @@ def test_pictures_too_small_are_told_the_least_size(network):
         check_sizes([(4, 9)], Settings(style_weight=0), network)
 
 
+def _tile_with(gigabytes, sizes, network, monkeypatch, regions=0):
+    monkeypatch.setattr(backend, "available_memory", lambda device: gigabytes * 1e9)
+    return choose_tile(sizes, settings(), network, regions)
+
+
 def test_the_tile_is_the_largest_that_fits(network, monkeypatch):
     sizes = [(3000, 2000), (100, 100)]
     for gigabytes, tiled in [(10, False), (1.8, True)]:
         monkeypatch.setattr(backend, "available_memory", lambda device, g=gigabytes: g * 1e9)
         assert bool(choose_tile(sizes, settings(), network)) == tiled
     assert choose_tile(sizes, settings(tile="300"), network) == 300
+    whole = next(g for g in range(10, 400) if not _tile_with(g / 10, sizes, network, monkeypatch))
+    assert _tile_with(whole / 10, sizes, network, monkeypatch, regions=2) > 0  # masks take some too
     monkeypatch.setattr(backend, "available_memory", lambda device: None)
     assert choose_tile(sizes, settings(), network) == 0
 

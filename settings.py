@@ -178,7 +178,7 @@ class Settings:
         LOOK,
         "with --masks, width of the soft edge between painting and photograph, inside the masks",
         least=0,
-        none="a fiftieth of the shorter side",
+        none="a hundredth of the shorter side",
         meta="PIXELS",
     )
     tv_weight: float = _option(
@@ -458,7 +458,7 @@ class Settings:
 
     def edge(self, width: int, height: int) -> float:
         """The width of the soft edge of what is painted, in pixels, of a content of this size."""
-        return min(width, height) / 50 if self.feather is None else self.feather
+        return min(width, height) / 100 if self.feather is None else self.feather
 
     def sizes(self, shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         """Width and height as they are worked on, of the content and of each style.

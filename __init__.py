@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .objective import Losses
     from .painters import load as load_painter
     from .painters.painting import paint
+    from .pictures import mask as read_mask
     from .pictures import read as read_picture
     from .pictures import write as write_picture
     from .runs.transfer import transfer_style
@@ -37,6 +38,7 @@ __all__ = [
     "load_painter",
     "paint",
     "preset",
+    "read_mask",
     "read_picture",
     "transfer_style",
     "write_picture",
@@ -50,6 +52,7 @@ _LAZY = {
     "load_network": (".networks", "load"),
     "load_painter": (".painters", "load"),
     "paint": (".painters.painting", "paint"),
+    "read_mask": (".pictures", "mask"),
     "read_picture": (".pictures", "read"),
     "transfer_style": (".runs.transfer", "transfer_style"),
     "write_picture": (".pictures", "write"),

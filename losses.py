@@ -12,13 +12,14 @@ class with the members of `Term`, and a place in `terms`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from keras import ops
 
+from . import pictures
 from .settings import Settings
 
 # The factors by which published recipes normalise a layer's sum of squares.
@@ -242,6 +243,37 @@ def _trace(matrices):
     return ops.sum(ops.diagonal(matrices, axis1=-2, axis2=-1), axis=-1)
 
 
+def layer_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Rows and columns of a layer whose positions are `stride` pixels apart."""
+    return tuple(-(-side // stride) for side in size)
+
+
+def position_weights(
+    mask: np.ndarray, size: tuple[int, int], strides: Iterable[int], power: int = 1
+) -> dict[int, np.ndarray]:
+    """A mask m as weights of the positions of each layer: m^power over its mean, m having been
+    brought to the layer's size.
+
+    Weighted by the squares, sums over positions are those of guided Gram matrices,
+    Σ m² F Fᵀ / N Σ m² (L. Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer",
+    arXiv 1611.07865, section 4.1).
+
+    Args:
+        mask: (h, w) float32 of any size, at least 0 everywhere and above 0 somewhere.
+        size: height and width of the picture in pixels.
+        strides: of the layers.
+
+    Returns:
+        stride -> (1, height, width, 1) float32 with a mean of 1.
+    """
+    weights = {}
+    for stride in strides:
+        height, width = layer_size(size, stride)
+        powers = pictures.resize_mask(mask, width, height) ** power
+        weights[stride] = (powers / powers.mean(dtype=np.float64)).astype(np.float32)
+    return {stride: one[np.newaxis, ..., np.newaxis] for stride, one in weights.items()}
+
+
 @dataclass(frozen=True)
 class View:
     """What a term sees of a batch of pictures: the whole of them, or what one tile owns."""
@@ -253,36 +285,30 @@ class View:
     strides: Mapping[str, int]  # layer -> pixels between its positions, per axis
     corner: tuple[int, int]  # row and column of the first pixel that is owned
     owned: tuple[int, int]  # height and width of what is owned, in pixels
+    # From `position_weights`, of the whole pictures:
+    regions: Sequence[Mapping[int, np.ndarray]] = ()  # each style's own; none for all of it
+    painted: Mapping[int, np.ndarray] | None = None  # how much is painted; None for all of it
 
     def positions(self, layer: str) -> int:
         """How many positions a layer has in the whole of a picture."""
-        return math.prod(self._layer_size(self.strides[layer]))
+        return math.prod(layer_size(self.size, self.strides[layer]))
 
-    def weights(self, mask: np.ndarray, layer: str | None = None) -> np.ndarray:
-        """A mask as weights of the positions of a layer, or of the pixels: with a mean of 1 over
-        the whole picture, and of that what the view owns.
+    def weights(self, whole: Mapping[int, np.ndarray], layer: str | None = None) -> np.ndarray:
+        """What the view owns of the weights of a whole picture's positions.
 
         Args:
-            mask: (H, W) of the pictures' size, at least 0 everywhere and above 0 somewhere.
-            layer: the layer; None for the pixels themselves.
+            whole: from `position_weights`.
+            layer: whose positions; None for the pixels.
 
         Returns:
             (1, h, w, 1) float32.
         """
         stride = self.strides[layer] if layer else 1
-        whole = np.asarray(mask, np.float32)[np.newaxis, ..., np.newaxis]
-        if stride > 1:
-            size = self._layer_size(stride)
-            whole = ops.image.resize(whole, size, interpolation="bilinear", antialias=True)
-            whole = ops.convert_to_numpy(whole)
         rows, columns = (
             slice(begin // stride, -(-(begin + length) // stride))
             for begin, length in zip(self.corner, self.owned)
         )
-        return whole[:, rows, columns] / whole.mean()
-
-    def _layer_size(self, stride: int) -> tuple[int, int]:
-        return tuple(-(-side // stride) for side in self.size)
+        return whole[stride][:, rows, columns]
 
 
 class Term(Protocol):
@@ -293,12 +319,13 @@ class Term(Protocol):
     layers: Mapping[str, float]  # of the network, that it looks at, with their weights
 
     def take(self, view: View) -> Any:
-        """What it compares the picture with position by position: tensors in a nested structure,
-        taken once from the content's picture (a view of each tile)."""
+        """What it needs at each position besides the picture that is painted, as what it compares
+        it with, or weights: tensors in a nested structure, taken once from the content's picture
+        (a view of each tile), and from a style's before its `sums`."""
 
     def sums(self, view: View, taken: Any) -> Any:
         """What it adds up over positions: tensors in a nested structure, n first. `taken` is
-        what `take` gave for the same tile; None for a style's picture."""
+        what `take` gave for the same tile."""
 
     # Only where the sums are statistics and not yet the weighted loss, (n,) float32:
 
@@ -316,12 +343,14 @@ class Content:
     weight: float
     layers: Mapping[str, float]
     kind: str  # a key of CONTENT
-    mask: np.ndarray | None = None  # (H, W), the weight of each position
 
     name = "content"
 
     def take(self, view: View):
-        return {layer: view.features[layer] for layer in self.layers}, _weights(self, view)
+        weights = {}
+        if view.painted is not None:
+            weights = {layer: view.weights(view.painted, layer) for layer in self.layers}
+        return {layer: view.features[layer] for layer in self.layers}, weights
 
     def sums(self, view: View, taken):
         targets, weights = taken
@@ -342,65 +371,73 @@ class Content:
 @dataclass(frozen=True)
 class Gram:
     """The Gram matrices of each style, equations 3 to 5 of arXiv 1508.06576; the losses to
-    several styles are averaged by their shares."""
+    several styles are averaged by their shares. With regions, each is judged over its own:
+    equation 6 of arXiv 1611.07865."""
 
     weight: float
     layers: Mapping[str, float]
     kind: str  # a key of STYLE
     scale: float  # of the activations
     shares: Sequence[float]  # of each style
-    mask: np.ndarray | None = None
     divisor: str = "activations"  # a key of GRAM
 
     name = "style"
 
     def take(self, view: View):
-        return _weights(self, view)
+        return _of_regions(self, view)
 
     def sums(self, view: View, taken):
-        return {
-            layer: self.scale**2
-            * gram_matrix(
-                view.features[layer],
-                view.positions(layer),
-                (taken or {}).get(layer),
-                self.divisor,
-                math.prod(view.size),
-            )
-            for layer in self.layers
-        }
+        def of_region(weights):
+            return {
+                layer: self.scale**2
+                * gram_matrix(
+                    view.features[layer],
+                    view.positions(layer),
+                    weights.get(layer),
+                    self.divisor,
+                    math.prod(view.size),
+                )
+                for layer in self.layers
+            }
+
+        return [of_region(weights) for weights in taken]
 
     def target(self, styles):
-        return list(styles)
+        return [style for [style] in styles]
 
     def loss(self, sums, target):
         total = ops.zeros(())
+        regions = sums if len(sums) > 1 else sums * len(target)
         for layer, weight in self.layers.items():
-            for share, style in zip(self.shares, target):
-                total = total + share * weight * style_loss(sums[layer], style[layer], self.kind)
+            for share, region, style in zip(self.shares, regions, target):
+                total = total + share * weight * style_loss(region[layer], style[layer], self.kind)
         return self.weight * total
 
 
 @dataclass(frozen=True)
 class Wasserstein:
     """The means and covariances of each layer's activations as those of a Gaussian, by the
-    Wasserstein-2 distance; several styles are one Gaussian, of their averaged moments."""
+    Wasserstein-2 distance; several styles are one Gaussian, of their averaged moments. With
+    regions, each style is a Gaussian for its own, and their losses are averaged by their shares."""
 
     weight: float
     layers: Mapping[str, float]
     scale: float  # of the activations
     shares: Sequence[float]  # of each style
-    mask: np.ndarray | None = None
+    has_regions: bool = False
 
     name = "style"
 
     def take(self, view: View):
-        return _weights(self, view)
+        return _of_regions(self, view)
 
     def sums(self, view: View, taken):
+        return [self._moments(view, weights) for weights in taken]
+
+    def _moments(self, view: View, all_weights):
         sums = {}
         for layer in self.layers:
-            features, weights = view.features[layer], (taken or {}).get(layer)
+            features, weights = view.features[layer], all_weights.get(layer)
             positions, channels = view.positions(layer), features.shape[3]
             weighted = _float32(features) if weights is None else _float32(features) * weights
             mean = self.scale * ops.sum(weighted, axis=(1, 2)) / positions
@@ -409,18 +446,27 @@ class Wasserstein:
         return sums
 
     def target(self, styles):
+        styles = [style for [style] in styles]
+        if self.has_regions:
+            return [self._gaussians([style], [1.0]) for style in styles]
+        return [self._gaussians(styles, self.shares)]
+
+    def _gaussians(self, styles, shares):
         def averaged(layer, moment):
             values = [ops.convert_to_numpy(style[layer][moment]) for style in styles]
             if any(len(value) > 1 for value in values):
                 raise ValueError("the Wasserstein loss takes one style for a whole batch")
-            return sum(share * value[0].astype("f8") for share, value in zip(self.shares, values))
+            return sum(share * value[0].astype("f8") for share, value in zip(shares, values))
 
         return {layer: gaussian(averaged(layer, 0), averaged(layer, 1)) for layer in self.layers}
 
     def loss(self, sums, target):
         total = ops.zeros(())
+        shares = self.shares if self.has_regions else [1.0]
         for layer, weight in self.layers.items():
-            total = total + weight * wasserstein_loss(*sums[layer], target[layer])
+            for share, region, style in zip(shares, sums, target):
+                distance = wasserstein_loss(*region[layer], style[layer])
+                total = total + share * weight * distance
         return self.weight * total
 
 
@@ -431,12 +477,11 @@ class TotalVariation:
     weight: float
     kind: str = "mean"  # of `total_variation`
     exponent: float = 2.0
-    mask: np.ndarray | None = None
 
     name, layers = "tv", {}
 
     def take(self, view: View):
-        return {} if self.mask is None else {"pixels": view.weights(self.mask)}
+        return {} if view.painted is None else {"pixels": view.weights(view.painted)}
 
     def sums(self, view: View, taken):
         return self.weight * total_variation(
@@ -444,45 +489,42 @@ class TotalVariation:
         )
 
 
-def terms(
-    settings: Settings, styles: int, masks: Mapping[str, np.ndarray] | None = None
-) -> list[Term]:
+def terms(settings: Settings, styles: int, has_regions: bool = False) -> list[Term]:
     """The terms that the settings ask for.
 
     Args:
         settings: the weights, the layers and the normalisations.
         styles: how many styles there are.
-        masks: name of a term -> (H, W), the weight of each position in it.
+        has_regions: whether each is judged over a region of its own.
 
     Raises ValueError for a number of weights that is not the number of styles.
     """
-    masks, scale = masks or {}, settings.activation_scale
+    scale = settings.activation_scale
     content = Content(
         settings.content_weight * scale**2,
         settings.content_weights(),
         settings.content_loss,
-        masks.get("content"),
     )
     common = dict(
         weight=settings.style_weight,
         layers=settings.style_weights(),
         scale=scale,
         shares=settings.style_shares(styles),
-        mask=masks.get("style"),
     )
     if settings.style_loss == "wasserstein":
-        style = Wasserstein(**common)
+        style = Wasserstein(**common, has_regions=has_regions)
     else:
         style = Gram(**common, kind=settings.style_loss, divisor=settings.gram_divisor)
-    tv = TotalVariation(settings.tv_weight, settings.tv_loss, settings.tv_exponent, masks.get("tv"))
+    tv = TotalVariation(settings.tv_weight, settings.tv_loss, settings.tv_exponent)
     return [content, style, tv]
 
 
-def _weights(term: Term, view: View) -> dict:
-    """The weights of the positions in each of a term's layers; empty without a mask."""
-    if term.mask is None:
-        return {}
-    return {layer: view.weights(term.mask, layer) for layer in term.layers}
+def _of_regions(term: Term, view: View) -> list[dict]:
+    """For each region of a view, the weights of the positions of a term's layers; for the whole of
+    it, one that is empty."""
+    return [
+        {layer: view.weights(region, layer) for layer in term.layers} for region in view.regions
+    ] or [{}]
 
 
 def _weighted_sum(values, weights):

@@ -90,8 +90,9 @@ def job_of(arguments: argparse.Namespace) -> Job:
         settings = Settings(**settings_like(like) | chosen)
     else:
         settings = preset(recipe or "neural-style", **chosen)
-    if settings.initial:
-        local(settings.initial)
+    for path in (settings.initial, *(settings.masks or ()), *(settings.style_masks or ())):
+        if path:
+            local(path)
     return Job(local(content), [local(style) for style in styles], local(output), settings)
 
 

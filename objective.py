@@ -11,6 +11,7 @@ approximation.
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from . import backend, losses, vgg
+from . import backend, losses, pictures, vgg
 from .settings import Settings
 from .tiles import Shape, check_tiles, grid
 
@@ -53,7 +54,7 @@ class Objective:
         settings: Settings,
         parameters: vgg.Parameters,
         tile: int = 0,
-        masks: Mapping[str, np.ndarray] | None = None,
+        masks: pictures.Masks | None = None,
         on_tile: Callable[[float], None] = lambda share: None,
     ):
         """Build the network down to the deepest layer in use and take its targets.
@@ -64,7 +65,8 @@ class Objective:
             settings: the weights, the layers, the pooling and the precision.
             parameters: the network, from `vgg.load`.
             tile: the side of the tiles in pixels, rounded up to the poolings' grid; 0 for none.
-            masks: name of a term -> (H, W), the weight of each position of the content in it.
+            masks: where each style goes and what of it is taken, of any size; where nothing is
+                painted, the content's pixels stand in the image's place.
             on_tile: called after each tile of a gradient with the share of it that is done.
 
         Raises:
@@ -72,7 +74,8 @@ class Objective:
                 lacks or that cannot be tiled, or a number of weights that is not the number of
                 styles.
         """
-        self.terms = losses.terms(settings, len(styles), masks)
+        masks = masks or pictures.Masks()
+        self.terms = losses.terms(settings, len(styles), has_regions=bool(masks.regions))
         names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
         check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
         self.network = vgg.build(
@@ -93,19 +96,28 @@ class Objective:
 
         self.size = content.shape[-3:-1]
         self.tiles = self._cut(*self.size)
+        self._painted = self._photograph = None
+        if masks.painted is not None:
+            mask = pictures.resize_mask(masks.painted, *self.size[::-1])
+            self._painted = ops.convert_to_tensor(mask[..., np.newaxis])
+            photograph = vgg.preprocess(content, self._mean_pixel)
+            self._photograph = ops.convert_to_tensor(photograph, "float32")
         by_position = [term for term in self.terms if not hasattr(term, "loss")]
         # What each term compares each tile with, and then what it compares the sums with.
         self.taken = [
             tree.map_structure(_constant, [term.take(view) for term in self.terms])
-            for view in self._views(content, by_position)
+            for view in self._views(content, by_position, masks.regions, masks.painted)
         ]
-        self.targets = self.targets_of(styles)
+        self.targets = self.targets_of(styles, masks.styles)
 
-    def targets_of(self, styles: Sequence[np.ndarray]) -> list:
-        """What each term compares its sums with, from (H, W, 3) RGB in 0..255 of each style; None
-        for a term whose sums are the loss itself."""
+    def targets_of(
+        self, styles: Sequence[np.ndarray], masks: Sequence[np.ndarray | None] = ()
+    ) -> list:
+        """What each term compares its sums with, from (H, W, 3) RGB in 0..255 of each style and
+        the mask of what is taken of it; None for a term whose sums are the loss itself."""
+        regions = [[] if mask is None else [mask] for mask in masks or [None] * len(styles)]
         return [
-            term.target([self._sums_of(term, style) for style in styles])
+            term.target([self._sums_of(term, *style) for style in zip(styles, regions)])
             if hasattr(term, "loss")
             else None
             for term in self.terms
@@ -139,14 +151,29 @@ class Objective:
         For an objective without tiles only; it can be traced and differentiated.
         """
         [tile], [taken] = self.tiles, self.taken
-        return self._losses(self._sums(image, taken, tile.shape))
+        return self._losses(self._sums(self.composed(image), taken, tile.shape))
+
+    def composed(self, image):
+        """The picture that is judged, of the image's shape: where nothing is painted, the content's
+        pixels stand in place of the image's."""
+        if self._painted is None:
+            return image
+        change = ops.convert_to_tensor(image) - self._photograph
+        return self._photograph + self._painted * change
+
+    def begun(self, image: np.ndarray) -> np.ndarray:
+        """An image to start from, with the content's pixels where nothing is painted at all."""
+        if self._painted is None:
+            return image
+        kept = ops.where(self._painted > 0, image, self._photograph)
+        return ops.convert_to_numpy(kept)
 
     def evaluate(self, image) -> Losses:
         """The losses of (n, H, W, 3) less the mean pixel, whole or by tiles."""
         if len(self.tiles) == 1:
             whole = self._once("whole", lambda: backend.uncompiled(self, self.network))
             return self._named(whole(ops.convert_to_tensor(image)))
-        return self._named(self._losses(self._gather(image)))
+        return self._named(self._losses(self._gather(self.composed(image))))
 
     def gradient(self, image) -> tuple[Losses, np.ndarray]:
         """The losses of an image and the gradient of their total, whole or by tiles.
@@ -173,6 +200,7 @@ class Objective:
             values = self._losses(sums)
             return values[-1], values
 
+        image = self.composed(image)
         run = self._once("sums", lambda: backend.differentiated(of_sums, self.network))
         values, slopes = run(self._gather(image))
         gradient = np.zeros(image.shape, np.float32)
@@ -195,6 +223,8 @@ class Objective:
             view += ops.convert_to_numpy(part)
             # The second pass goes through the tiles forward and back, the first only forward.
             self._on_tile((1 + 2 * i / len(self.tiles)) / 3)
+        if self._painted is not None:
+            gradient *= ops.convert_to_numpy(self._painted)
         return self._named(values), gradient
 
     def _gather(self, image):
@@ -231,25 +261,30 @@ class Objective:
             for term, one, target in zip(self.terms, sums, targets)
         ]
 
-    def _sums_of(self, term, style):
-        """What a term adds up of a style's picture."""
-        return functools.reduce(
-            _added, (term.sums(view, None) for view in self._views(style, [term]))
-        )
+    def _sums_of(self, term, style, regions):
+        """What a term adds up of a style's picture, or of a region of it."""
+        views = self._views(style, [term], regions)
+        taken = ((view, tree.map_structure(_constant, term.take(view))) for view in views)
+        return functools.reduce(_added, (term.sums(*one) for one in taken))
 
-    def _views(self, picture, terms):
-        """A picture as the terms see it, tile by tile."""
+    def _views(self, picture, terms, regions=(), painted=None):
+        """A picture with its masks as the terms see it, tile by tile."""
         image = vgg.preprocess(picture, self._mean_pixel)
+        size, strides = image.shape[1:3], {1, *self.strides.values()}
+        masks = dict(
+            regions=[losses.position_weights(mask, size, strides, 2) for mask in regions],
+            painted=None if painted is None else losses.position_weights(painted, size, strides),
+        )
         network = self._tapped([layer for term in terms for layer in term.layers])
-        for tile in self._cut(*image.shape[1:3]):
-            yield self._view(network, tile.crop(image), tile.shape, image.shape[1:3], tile.corner)
+        for tile in self._cut(*size):
+            yield self._view(network, tile.crop(image), tile.shape, size, tile.corner, **masks)
 
     def _tapped(self, layers) -> keras.Model | None:
         """The network down to these layers; None for none."""
         taps = {layer: self.network.output[layer] for layer in layers}
         return keras.Model(self.network.input, taps) if taps else None
 
-    def _view(self, network, crop, shape: Shape, size=None, corner=(0, 0)) -> losses.View:
+    def _view(self, network, crop, shape: Shape, size=None, corner=(0, 0), **masks) -> losses.View:
         features = network(crop) if network is not None else {}
         rows = slice(shape.top, shape.top + shape.own_height)
         columns = slice(shape.left, shape.left + shape.own_width)
@@ -261,6 +296,7 @@ class Objective:
             strides=self.strides,
             corner=corner,
             owned=(shape.own_height, shape.own_width),
+            **masks,
         )
 
     def _named(self, values) -> Losses:
@@ -302,3 +338,37 @@ def check_sizes(sizes: Sequence[tuple[int, int]], settings: Settings, parameters
                 f"{f'style {i}' if i else 'the content'} is {width}x{height} pixels; with this "
                 f"network and these layers it must be at least {least}x{least}"
             )
+
+
+ROUNDING = 1e-4
+LEAST_POSITIONS = 4  # of the deepest layer that a region must cover: one has no statistics
+
+
+def region_sides(
+    masks: pictures.Masks | None, settings: Settings, parameters: vgg.Parameters
+) -> list[int]:
+    """How large each region is to the style's deepest layer: the side in pixels of a square as
+    large, over the root of `LEAST_POSITIONS`. It must be the layer's stride, as a picture's must.
+
+    Args:
+        masks: of the sizes of the content and of the styles as they are worked on.
+        settings, parameters: as for `Objective`.
+
+    Raises ValueError for a region that is too small, with the least size.
+    """
+    layers = list(settings.style_weights())
+    if masks is None or not layers:
+        return []
+    stride = parameters.stride(layers)
+    deepest = max(layers, key=lambda layer: parameters.stride([layer]))
+    named = [(f"mask {i}", mask) for i, mask in enumerate(masks.regions, 1)]
+    named += [(f"style mask {i}", mask) for i, mask in enumerate(masks.styles, 1)]
+    areas = {name: mask.sum(dtype=np.float64) for name, mask in named if mask is not None}
+    for name, area in areas.items():
+        if area < LEAST_POSITIONS * stride**2 * (1 - ROUNDING):
+            least = math.isqrt(LEAST_POSITIONS) * stride
+            raise ValueError(
+                f"{name} is too small a region for {deepest} to have statistics there: it is white "
+                f"on {area:.0f} pixels, and must be on at least {least}x{least}"
+            )
+    return [math.floor(math.sqrt(area / LEAST_POSITIONS) + ROUNDING) for area in areas.values()]

@@ -158,6 +158,30 @@ class Settings:
         none="equal shares",
         meta="SHARE",
     )
+    # paths; arrays are given to `transfer_style` itself
+    masks: tuple[str, ...] | None = _option(
+        None,
+        LOOK,
+        "where each style goes on the content, a picture for each: white there, grey in part; "
+        "where all are black, the photograph stays as it is",
+        none="everywhere",
+        meta="PICTURE",
+    )
+    style_masks: tuple[str, ...] | None = _option(
+        None,
+        LOOK,
+        "what of each style is taken, a picture for each: white there, grey in part",
+        none="all of it that is not transparent",
+        meta="PICTURE",
+    )
+    feather: float | None = _option(
+        None,
+        LOOK,
+        "with --masks, width of the soft edge between painting and photograph, inside the masks",
+        least=0,
+        none="a hundredth of the shorter side",
+        meta="PIXELS",
+    )
     tv_weight: float = _option(
         100.0, LOOK, "how much smoothness (total variation) counts", least=0, meta="WEIGHT"
     )
@@ -430,13 +454,12 @@ class Settings:
 
     def check_styles(self, count: int) -> None:
         """Raise ValueError where what is given once per style is not given `count` times."""
-        for name in ("style_blend_weights", "style_scales"):
-            values = getattr(self, name)
-            if values is not None and len(values) != count:
-                raise ValueError(
-                    f"{flag(name)} has {len(values)} number{'s' * (len(values) != 1)} "
-                    f"for {count} style{'s' * (count != 1)}: give one for each"
-                )
+        for name in ("style_blend_weights", "style_scales", "masks", "style_masks"):
+            check_each(name, getattr(self, name), count)
+
+    def edge(self, width: int, height: int) -> float:
+        """The width of the soft edge of what is painted, in pixels, of a content of this size."""
+        return min(width, height) / 100 if self.feather is None else self.feather
 
     def sizes(self, shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         """Width and height as they are worked on, of the content and of each style.
@@ -636,6 +659,17 @@ def preset(name: str, **changes) -> Settings:
         meant = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"--preset is one of {', '.join(PRESETS)}, not {name}{meant}")
     return Settings(**PRESETS[name].settings | changes)
+
+
+def check_each(name: str, values: Sequence | None, count: int) -> None:
+    """Raise ValueError where a setting that has a value for each of `count` styles has another
+    number of them."""
+    if values is not None and len(values) != count:
+        noun = "picture" if "masks" in name else "number"
+        raise ValueError(
+            f"{flag(name)} has {len(values)} {noun}{'s' * (len(values) != 1)} "
+            f"for {count} style{'s' * (count != 1)}: give one for each"
+        )
 
 
 def flag(name: str) -> str:

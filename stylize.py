@@ -17,7 +17,7 @@ from . import memory, pictures
 from .minimise.descent import Descent
 from .minimise.rescaling import enlarged, rescaled
 from .minimise.schedule import Stage, schedule
-from .objective import Losses, Objective
+from .objective import Losses, Objective, region_sides
 from .settings import Settings
 from .tiles import fitted
 from .vgg import Parameters, preprocess, unprocess
@@ -81,6 +81,7 @@ def stylize(
     stop: Callable[[], bool] = lambda: False,
     warm: Parameters | None = None,
     on_step: Callable[[float], None] = lambda iteration: None,
+    masks: pictures.Masks | None = None,
 ) -> Iterator[Progress]:
     """Optimise a picture until its content and its style are those asked for.
 
@@ -101,16 +102,19 @@ def stylize(
         warm: a network to do the first part of the work with, with the same names of layers.
         on_step: called about once a second, and after each tile, with the iterations that are
             done, and in tiles the share of the present one.
+        masks: where each style goes and what of it is taken. The image that is given is free where
+            nothing is painted: `pictures.composed` puts the content there.
 
     Raises:
-        ValueError: for inputs that cannot be; see `Objective`.
+        ValueError: for inputs that cannot be; see `Objective` and `region_sides`.
         Diverged: a loss became NaN or infinite.
         OutOfMemory: memory could not be had while the run was on.
     """
     shapes = [picture.shape[1::-1] for picture in (content, *styles)]
     if settings.tile == "auto":
-        settings = fitted(shapes, settings, network, warm)
-    stages = schedule(shapes, settings, network, warm)
+        regions = len(masks.regions) if masks else 0
+        settings = fitted(shapes, settings, network, warm, regions)
+    stages = schedule(shapes, settings, network, warm, region_sides(masks, settings, network))
     begun = state.iteration if state else 0
     is_continued = begun > 0 and begun not in [stage.end for stage in stages[:-1]]
     stages = [stage for stage in stages if stage.end > begun] or stages[-1:]
@@ -127,7 +131,8 @@ def stylize(
     # Each is called once and then gone, and with the last one the content and the styles: a large
     # picture is not kept for nothing.
     begins = collections.deque(
-        functools.partial(_begin, stage, content, styles, settings, course) for stage in stages
+        functools.partial(_begin, stage, content, styles, settings, masks, course)
+        for stage in stages
     )
     begins[0] = functools.partial(begins[0], image, optimizer, is_continued)
     return _or_out_of_memory(_run(stages, begins, settings, course, stop), course)
@@ -271,6 +276,7 @@ def _begin(
     content: np.ndarray,
     styles: Sequence[np.ndarray],
     settings: Settings,
+    masks: pictures.Masks | None,
     course: _Course,
     image: np.ndarray,
     state: list[np.ndarray],
@@ -285,10 +291,13 @@ def _begin(
         settings,
         stage.network,
         int(settings.tile),
+        masks,
         on_tile=course.on_tile,
     )
     image = enlarged(image, (stage.height, stage.width))
     image = _shifted(image, course.mean_pixel, stage.network.mean_pixel)
+    if not is_continued:
+        image = objective.begun(image)
     if settings.optimizer != "lbfgs":
         return Descent(objective, image, settings, state, stage.network.mean_pixel)
     from .minimise.lbfgs import LBFGS  # and with it scipy, which the others do without

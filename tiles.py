@@ -25,6 +25,9 @@ BYTES = {"float32": 4, "bfloat16": 2}
 PICTURES = {"adam": 8, "sgd": 8, "lbfgs": 12}
 ON_HOST = 6  # of them, where the optimiser works on a GPU: the start, the best one, the one shown
 TILES = (2048, 1536, 1024, 768, 512, 256)  # what --tile auto chooses from
+# Numbers for each pixel that masks take besides: the photograph and what is composed with it; and
+# of each region, itself and its weights at each layer, while they are made and as they are kept.
+COMPOSED, REGION = 8, 4
 LEAST_MEMORY = 5  # pairs of steps: what L-BFGS is left with, at least, where memory is short
 
 
@@ -114,6 +117,7 @@ def fitted(
     settings: Settings,
     parameters: Parameters,
     warm: Parameters | None = None,
+    regions: int = 0,
 ) -> Settings:
     """The settings with the tile that the memory at hand allows to every stage of a run.
 
@@ -127,12 +131,15 @@ def fitted(
         sizes: width and height of the content, then of each style, at the full size.
         settings, parameters: as for `Objective`.
         warm: the network that begins the run, if any: it comes to the full size as well.
+        regions: how many masks the content has.
 
     Raises ValueError as `choose_tile` does, and for tiles of a network that cannot be tiled.
     """
     while True:
         try:
-            tiles = [choose_tile(sizes, settings, one) for one in (parameters, warm) if one]
+            tiles = [
+                choose_tile(sizes, settings, one, regions) for one in (parameters, warm) if one
+            ]
             break
         except ValueError:
             if settings.optimizer != "lbfgs" or settings.lbfgs_memory <= LEAST_MEMORY:
@@ -155,13 +162,14 @@ def check_tiles(parameters: Parameters, layers: Sequence[str]) -> None:
 
 
 def choose_tile(
-    sizes: Sequence[tuple[int, int]], settings: Settings, parameters: Parameters
+    sizes: Sequence[tuple[int, int]], settings: Settings, parameters: Parameters, regions: int = 0
 ) -> int:
     """The tile that a run is computed with: what --tile says, or what the memory at hand allows.
 
     Args:
         sizes: width and height of the content, then of each style.
         settings, parameters: as for `Objective`.
+        regions: how many masks the content has.
 
     Returns:
         The side of a tile in pixels; 0 for the whole picture at once.
@@ -171,7 +179,7 @@ def choose_tile(
     """
     if settings.tile not in ("auto", "0"):
         return int(settings.tile)
-    lacks = _memory_test(sizes, settings, parameters)
+    lacks = _memory_test(sizes, settings, parameters, regions)
     names = settings.layers()
     choices = (0, *TILES) if settings.tile == "auto" and parameters.sized(names) else (0,)
     for tile in choices:
@@ -188,7 +196,7 @@ def choose_tile(
     )
 
 
-def _memory_test(sizes, settings: Settings, parameters: Parameters):
+def _memory_test(sizes, settings: Settings, parameters: Parameters, regions: int):
     """A function of a tile and of the share of the pictures' size: None where they fit, or else
     the bytes needed, those available, and of which memory.
 
@@ -210,6 +218,8 @@ def _memory_test(sizes, settings: Settings, parameters: Parameters):
     )
     on_device = BYTES[dtype] * activations * width * height  # the content's
     on_device += 12 * held * width * height
+    if regions:
+        on_device += 4 * (COMPOSED + REGION * regions) * width * height
     free = {"memory": backend.available_memory(device)}
     is_shared = backend.shares_memory(device)
     if not is_shared:

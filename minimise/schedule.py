@@ -68,6 +68,7 @@ def schedule(
     settings: Settings,
     network: Parameters,
     warm: Parameters | None = None,
+    regions: Sequence[int] = (),
 ) -> list[Stage]:
     """The stages of a run; a warm start has all of them but the end of the last size.
 
@@ -76,10 +77,11 @@ def schedule(
         settings: everything that can be chosen.
         network: the one that ends the run.
         warm: the one that begins it, if any.
+        regions: the sides of the squares that count like the regions of masks.
     """
     width, height = shapes[0]
     # The styles shrink with the content, and the network needs a few pixels of each.
-    shortest = min(min(shape) for shape in shapes)
+    shortest = min([*(min(shape) for shape in shapes), *regions])
     stride = max(one.stride(settings.layers()) for one in (network, warm) if one)
     least = math.ceil(stride * min(width, height) / shortest) + 1
     *coarse, finest = sizes(width, height, settings, least)

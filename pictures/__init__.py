@@ -3,7 +3,8 @@
 from .colors import match_colors, preserve_colors
 from .folders import found
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
-from .reading import alpha, comment, read, size
+from .masks import Masks, as_mask, composed, painted, resize_mask
+from .reading import alpha, comment, mask, read, size
 from .resizing import check_finite, resize, resize_alpha
 from .writing import write
 
@@ -11,16 +12,22 @@ __all__ = [
     "FORMATS",
     "WITH_16_BITS",
     "WITH_ALPHA",
+    "Masks",
     "alpha",
+    "as_mask",
     "check_extension",
     "check_finite",
     "comment",
+    "composed",
     "found",
+    "mask",
     "match_colors",
+    "painted",
     "preserve_colors",
     "read",
     "resize",
     "resize_alpha",
+    "resize_mask",
     "size",
     "write",
 ]

@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from .. import files
 from . import sixteen_bits
+from .masks import as_mask
 from .resizing import eight_bits
 from .writing import BMP_COMMENT
 
@@ -56,6 +57,18 @@ def alpha(path) -> np.ndarray | None:
             return None
     alpha = _decoded(path)[1]
     return None if alpha is None or alpha.min() == 255 else alpha
+
+
+def mask(path) -> np.ndarray:
+    """Read a picture as a mask, (H, W) float32 in 0..1: white is 1, black and transparent are 0.
+
+    Raises OSError and ValueError as `read` does, and ValueError for one that is black all over.
+    """
+    image, alpha = _decoded(path)
+    grey = image.mean(2)
+    if alpha is not None:
+        grey *= alpha / 255
+    return as_mask(grey / 255, str(path))
 
 
 def size(path) -> tuple[int, int]:

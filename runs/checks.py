@@ -15,6 +15,8 @@ def check_arguments(job: Job) -> None:
     """Raise ValueError for arguments that cannot be right, whatever the files hold."""
     s = job.settings
     s.check_styles(len(job.styles))
+    if s.feather is not None and not s.masks:
+        raise ValueError("--feather is the edge of --masks, and there are none")
     pictures.check_extension(job.output, s.depth)
     if s.checkpoint_output:
         pictures.check_extension(s.checkpoint_path(1))

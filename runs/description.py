@@ -16,6 +16,9 @@ from .transfer import Networks
 def metadata(job: Job, used: Networks) -> dict:
     """What the picture is made from and how: all it takes to make it again."""
 
+    def all_named(paths):
+        return paths and [files.named(path) for path in paths]
+
     asked = job.settings.picture()
     if used.warm is None:
         asked["warm_start"] = None  # it would not have helped
@@ -23,7 +26,9 @@ def metadata(job: Job, used: Networks) -> dict:
         PROGRAM: VERSION,
         "backend": backend.version(),
         "content": files.named(job.content),
-        "styles": [files.named(style) for style in job.styles],
+        "styles": all_named(job.styles),
+        "masks": all_named(job.settings.masks),
+        "style masks": all_named(job.settings.style_masks),
         "initial": files.named(job.settings.initial) if job.settings.initial else None,
         "painter": asked["painter"] and files.named(painters.find(asked["painter"])),
         "network": {"name": used.path.name, "sha256": used.network.sha256},

@@ -20,8 +20,9 @@ class Job:
     @property
     def inputs(self) -> list[Path]:
         """Every picture that the run reads."""
-        initial = [Path(self.settings.initial)] if self.settings.initial else []
-        return [self.content, *self.styles, *initial]
+        s = self.settings
+        others = [*([s.initial] if s.initial else []), *(s.masks or ()), *(s.style_masks or ())]
+        return [self.content, *self.styles, *map(Path, others)]
 
     @property
     def outputs(self) -> list[Path]:

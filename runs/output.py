@@ -25,7 +25,8 @@ class Output:
         """For pictures of this width and height. Raises OSError for an input that is damaged."""
         s = job.settings
         alpha = pictures.alpha(job.content)
-        on_white = [path for path in job.inputs[1:] if pictures.alpha(path) is not None]
+        initial = [Path(s.initial)] if s.initial else []
+        on_white = [path for path in initial if pictures.alpha(path) is not None]
         if alpha is not None and (s.alpha == "white" or not _holds_alpha(job.output)):
             alpha, on_white = None, [job.content, *on_white]
         if alpha is not None:

@@ -14,10 +14,12 @@ from ..settings import PROGRAM
 from . import checks, progress
 from .console import loading_keras, sentence, stop_signals, tell
 from .job import Job
+from .masks import lines, read_masks
 from .output import Output
 
 if TYPE_CHECKING:
     from ..minimise.schedule import Stage
+    from ..pictures import Masks
     from ..settings import Settings
     from ..stylize import Progress, State
     from .transfer import Networks
@@ -40,6 +42,9 @@ def run(job: Job) -> int:
     reporter = progress.Reporter(job.settings.quiet)
     with stop_signals() as signals:
         _say_pictures(reporter, job, shapes, sizes)
+        masks = read_masks(job, sizes)
+        for line in lines(job, masks):
+            reporter.say(line)
         used = _load_networks(job.settings)
         from .description import is_complete, metadata
 
@@ -51,7 +56,7 @@ def run(job: Job) -> int:
             checks.check_files(job)
         if signals:
             return _stopped(signals)
-        return _paint(job, sizes, used, about, signals, reporter)
+        return _paint(job, sizes, masks, used, about, signals, reporter)
 
 
 def _stopped(signals: list, job: Job | None = None) -> int:
@@ -85,15 +90,23 @@ def _load_networks(settings: Settings) -> Networks:
 
 
 def _paint(
-    job: Job, sizes, used: Networks, about: dict, signals: list, reporter: progress.Reporter
+    job: Job,
+    sizes,
+    masks: Masks,
+    used: Networks,
+    about: dict,
+    signals: list,
+    reporter: progress.Reporter,
 ) -> int:
     """Paint with networks that are loaded; as `run`."""
     from ..minimise.schedule import schedule
+    from ..objective import region_sides
     from ..stylize import Diverged, OutOfMemory
     from . import description, transfer
 
-    settings, chosen, begun = _settled(job, sizes, used, about)
-    stages = schedule(sizes, settings, used.network, used.warm)
+    settings, chosen, begun = _settled(job, sizes, masks, used, about)
+    regions = region_sides(masks, settings, used.network)
+    stages = schedule(sizes, settings, used.network, used.warm, regions)
     output = Output.of(job, sizes[0])
     for line in description.lines(job, settings, used, stages, begun):
         reporter.say(line)
@@ -112,6 +125,7 @@ def _paint(
         begun,
         stop=lambda: bool(signals),
         on_step=reporter.step,
+        masks=masks,
     )
     del begun
     reporter.begin(stages, settings.layers(), first)
@@ -147,14 +161,14 @@ def _paint(
     return 0
 
 
-def _settled(job: Job, sizes, used, about) -> tuple[Settings, dict, State | None]:
+def _settled(job: Job, sizes, masks, used, about) -> tuple[Settings, dict, State | None]:
     """The settings with what `auto` stands for, that by itself, and the state to go on from."""
     from . import state, transfer
 
     if job.settings.resume and job.state.exists():
         begun, chosen = state.load(job.state, about)
         return dataclasses.replace(job.settings, **chosen), chosen, begun
-    settings = transfer.resolved(job.settings, sizes, used)
+    settings = transfer.resolved(job.settings, sizes, used, masks)
     return settings, {name: getattr(settings, name) for name in CHOSEN}, None
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import backend, networks, pictures, vgg
-from ..objective import check_sizes
+from ..objective import check_sizes, region_sides
+from ..pictures import Masks
 from ..settings import Settings
 from ..stylize import Diverged, OutOfMemory, Progress, State, stylize
 from ..tiles import fitted
 from ..vgg import Parameters
+from .masks import placed_masks
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ def transfer_style(
     styles: Sequence[np.ndarray],
     settings: Settings | None = None,
     *,
+    masks: Sequence[np.ndarray] | None = None,
+    style_masks: Sequence[np.ndarray | None] | None = None,
     initial: np.ndarray | None = None,
     network: Networks | Parameters | None = None,
     state: State | None = None,
@@ -58,6 +62,11 @@ def transfer_style(
         content: (H, W, 3) RGB in 0..255, of any dtype; resized to `settings.width`.
         styles: likewise, one or more, of any size; resized by `settings.style_scales`.
         settings: the defaults if not given; `preset("fast")` is one place to begin.
+        masks: where each style goes on the content: for each, (H, W) of any size, in 0..1 or in
+            0..255, or a picture of shades of grey (H, W, 3); `settings.masks` if not given, and
+            without those, everywhere. Where all are 0, the content's pixels stay as they are.
+        style_masks: likewise, what of each style is taken; None for all of one;
+            `settings.style_masks` if not given.
         initial: a picture to start from, of any size; `settings.initial` if not given.
         network: from `load_networks` or `load_network`; the one that the settings name if not
             given.
@@ -87,47 +96,78 @@ def transfer_style(
         elif not isinstance(network, Networks):
             network = Networks(None, network, None)
     shapes = settings.sizes([picture.shape[1::-1] for picture in (content, *styles)])
-    settings = resolved(settings, shapes, network)
-    return painted(content, styles, settings, shapes, network, initial, state, stop, on_step)
+    if masks is None and settings.masks:
+        masks = [pictures.mask(path) for path in settings.masks]
+    if style_masks is None and settings.style_masks:
+        style_masks = [pictures.mask(path) for path in settings.style_masks]
+    placed = placed_masks(masks, style_masks, settings, shapes)
+    settings = resolved(settings, shapes, network, placed)
+    return painted(
+        content, styles, settings, shapes, network, initial, state, stop, on_step, placed
+    )
 
 
-def resolved(settings: Settings, shapes: Sequence[tuple[int, int]], used: Networks) -> Settings:
+def resolved(
+    settings: Settings,
+    shapes: Sequence[tuple[int, int]],
+    used: Networks,
+    masks: Masks | None = None,
+) -> Settings:
     """The settings with what `auto` stands for on this machine: the precision, the tile.
 
     Args:
         settings: as they were asked for.
         shapes: width and height of the content and of each style, as they are worked on.
         used: the networks.
+        masks: from `placed_masks`.
 
-    Raises ValueError for a picture that is too small for the network or too large for the memory.
+    Raises ValueError for a picture, or the region of a mask, that is too small for the network, and
+    for a picture that is too large for the memory.
     """
     for network in filter(None, (used.network, used.warm)):
         check_sizes(shapes, settings, network)
+        region_sides(masks, settings, network)
     with backend.device(settings.device):
         chosen = backend.precision(settings.precision, settings.device)
-        return fitted(shapes, replace(settings, precision=chosen), used.network, used.warm)
+        regions = len(masks.regions) if masks else 0
+        settings = replace(settings, precision=chosen)
+        return fitted(shapes, settings, used.network, used.warm, regions)
 
 
 def painted(
-    content, styles, settings, shapes, used, initial, state, stop, on_step
+    content, styles, settings, shapes, used, initial, state, stop, on_step, masks: Masks
 ) -> Iterator[Progress]:
-    """As `transfer_style`, with settings from `resolved` and the shapes that they were for."""
+    """As `transfer_style`, with settings from `resolved`, the shapes that they were for, and masks
+    from `placed_masks`."""
     content, *styles = (
         pictures.resize(np.asarray(picture, np.float32), *shape)
         for picture, shape in zip((content, *styles), shapes)
     )
     if settings.colors == "match":
-        styles = [pictures.match_colors(style, content) for style in styles]
+        styles = _matched(styles, content, masks)
     if initial is not None:
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
         if settings.painter and initial is None and state is None:
             initial = _first_picture(content, settings)
         steps = stylize(
-            content, styles, settings, used.network, initial, state, stop, used.warm, on_step
+            content, styles, settings, used.network, initial, state, stop, used.warm, on_step, masks
         )
     steps = _on_device(steps, settings.device)
-    return _recoloured(steps, content) if settings.colors == "content" else steps
+    if settings.colors == "content":
+        steps = _changed(steps, lambda image: pictures.preserve_colors(image, content))
+    if masks.painted is not None:
+        steps = _changed(steps, lambda image: pictures.composed(image, content, masks.painted))
+    return steps
+
+
+def _matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
+    """The styles with the colours of the content, or each with those of its region of it."""
+    nothing = [None] * len(styles)
+    return [
+        pictures.match_colors(style, content, taken, region)
+        for style, taken, region in zip(styles, masks.styles or nothing, masks.regions or nothing)
+    ]
 
 
 def _first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
@@ -152,12 +192,14 @@ def _on_device(steps: Iterator[Progress], device: str | None) -> Iterator[Progre
         del step
 
 
-def _recoloured(steps: Iterator[Progress], content: np.ndarray) -> Iterator[Progress]:
-    """The steps with the colours of the content."""
+def _changed(
+    steps: Iterator[Progress], change: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[Progress]:
+    """The steps, each with its picture changed."""
     try:
         for step in steps:
-            yield replace(step, image=pictures.preserve_colors(step.image, content))
+            yield replace(step, image=change(step.image))
     except (Diverged, OutOfMemory) as error:
         if error.image is not None:
-            error.image = pictures.preserve_colors(error.image, content)
+            error.image = change(error.image)
         raise

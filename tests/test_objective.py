@@ -5,8 +5,10 @@ import pytest
 from conftest import MEAN, NETWORK, needs_shared, picture, small_layers, write_mat
 from neural_style_keras import backend, losses, vgg
 from neural_style_keras.objective import Objective, check_sizes
+from neural_style_keras.pictures import Masks
 from neural_style_keras.settings import PRESETS, Settings, preset
 from neural_style_keras.tiles import choose_tile, fitted, grid
+from PIL import Image
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
 
@@ -69,12 +71,19 @@ def test_pictures_too_small_are_told_the_least_size(network):
         check_sizes([(4, 9)], Settings(style_weight=0), network)
 
 
+def _tile_with(gigabytes, sizes, network, monkeypatch, regions=0):
+    monkeypatch.setattr(backend, "available_memory", lambda device: gigabytes * 1e9)
+    return choose_tile(sizes, settings(), network, regions)
+
+
 def test_the_tile_is_the_largest_that_fits(network, monkeypatch):
     sizes = [(3000, 2000), (100, 100)]
     for gigabytes, tiled in [(10, False), (1.8, True)]:
         monkeypatch.setattr(backend, "available_memory", lambda device, g=gigabytes: g * 1e9)
         assert bool(choose_tile(sizes, settings(), network)) == tiled
     assert choose_tile(sizes, settings(tile="300"), network) == 300
+    whole = next(g for g in range(10, 400) if not _tile_with(g / 10, sizes, network, monkeypatch))
+    assert _tile_with(whole / 10, sizes, network, monkeypatch, regions=2) > 0  # masks take some too
     monkeypatch.setattr(backend, "available_memory", lambda device: None)
     assert choose_tile(sizes, settings(), network) == 0
 
@@ -354,7 +363,7 @@ def test_each_recipe_is_the_same_in_tiles(network, recipe, masked):
     s, size = preset(recipe), (150, 210)
     content, style = picture(*size), picture(90, 120, seed=1)
     image = vgg.preprocess(picture(*size, seed=3), network.mean_pixel)
-    masks = dict.fromkeys(("content", "style", "tv"), MASK) if masked else None
+    masks = Masks([MASK], [None], MASK) if masked else None
     whole_losses, whole = Objective(content, [style], s, network, 0, masks).gradient(image)
     tiled = Objective(content, [style], s, network, 50, masks)
     assert len(tiled.tiles) > 4
@@ -449,46 +458,109 @@ MASK[20:, :110] = 1
 MASK[20:60, 110:] = 0.4
 
 
-@pytest.mark.parametrize("names", [("content",), ("style",), ("tv",), ("content", "style", "tv")])
-def test_masked_and_tiled_is_masked_and_untiled(network, names):
-    content, style = picture(150, 210), picture(90, 120, seed=1)
+@pytest.mark.every_backend
+@pytest.mark.parametrize("style_loss", ["mean", "wasserstein"])
+def test_masked_and_tiled_is_masked_and_untiled(network, style_loss):
+    """Two styles in regions that overlap and leave a part out, each from a part of its picture."""
+    s = settings(style_loss=style_loss, style_blend_weights=(1, 2))
+    content, styles = picture(150, 210), [picture(90, 120, seed=1), picture(64, 70, seed=2)]
     image = vgg.preprocess(picture(150, 210, seed=3), network.mean_pixel)
-    masks = dict.fromkeys(names, MASK)
-    whole_losses, whole = Objective(content, [style], settings(), network, 0, masks).gradient(image)
-    tiled_losses, tiled = Objective(content, [style], settings(), network, 50, masks).gradient(
-        image
-    )
-    assert np.abs(tiled - whole).max() < 1e-4 * np.abs(whole).max()
-    plain = Objective(content, [style], settings(), network).evaluate(image)
+    rest = np.zeros_like(MASK)
+    rest[50:, 60:] = 0.7
+    parts = [np.linspace(0, 1, 90, dtype="f4")[:, None].repeat(120, 1), None]
+    masks = Masks([MASK, rest], parts, np.minimum(MASK + rest, 1))
+    whole_losses, whole = Objective(content, styles, s, network, 0, masks).gradient(image)
+    tiled = Objective(content, styles, s, network, 50, masks)
+    assert len(tiled.tiles) > 4
+    tiled_losses, gradient = tiled.gradient(image)
+    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
+    plain = Objective(content, styles, s, network).evaluate(image)
     for term in ("content", "style", "tv"):
-        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
-        is_other = getattr(whole_losses, term) != pytest.approx(getattr(plain, term), rel=1e-3)
-        assert is_other == (term in names)
+        value = getattr(whole_losses, term)
+        assert getattr(tiled_losses, term) == pytest.approx(value, rel=1e-4)
+        assert getattr(plain, term) != pytest.approx(value, rel=1e-2)
+    assert tiled.evaluate(image).total == pytest.approx(whole_losses.total, rel=1e-4)
 
 
+@pytest.mark.every_backend
 def test_a_mask_of_ones_changes_nothing(network):
     image = vgg.preprocess(picture(24, 32, seed=3), network.mean_pixel)
-    masks = dict.fromkeys(("content", "style", "tv"), np.full((24, 32), 0.3))
+    ones = np.full((24, 32), 0.3, "f4")
+    masks = Masks([ones], [ones], None)
     masked = Objective(CONTENT, [STYLE], settings(), network, 0, masks).evaluate(image)
     plain = Objective(CONTENT, [STYLE], settings(), network).evaluate(image)
     for term in ("content", "style", "tv"):
         assert getattr(masked, term) == pytest.approx(getattr(plain, term), rel=1e-5)
 
 
-def test_masked_statistics_are_those_of_the_region(network):
-    """On the first layer, whose units are pixels: the Gram matrix of the part alone."""
-    s = settings(style_layers=("conv1_1",), content_weight=0, tv_weight=0)
-    image = vgg.preprocess(picture(24, 32, seed=3), network.mean_pixel)
-    mask = np.zeros((24, 32), np.float32)
-    mask[:, :16] = 1
-    got = Objective(CONTENT, [STYLE], s, network, 0, {"style": mask}).evaluate(image).style
-    features = {
-        name: np.asarray(vgg.build(network, ["conv1_1"])(x)["conv1_1"], np.float64)[0]
-        for name, x in [("image", image), ("style", vgg.preprocess(STYLE, network.mean_pixel))]
-    }
-    part, style = features["image"][:, :16].reshape(-1, 4), features["style"].reshape(-1, 4)
-    difference = part.T @ part / part.size - style.T @ style / style.size
-    assert got == pytest.approx(500 * np.mean(difference**2), rel=1e-4)
+def _at(mask, height, width):
+    """A mask at the size of a layer, as Pillow averages it."""
+    small = Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(small, np.float64).reshape(-1, 1)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("style_loss", ["mean", "wasserstein"])
+def test_masked_losses_are_their_formula(network, style_loss):
+    """G = sum m^2 F F^T / (N sum m^2) of each region and of the part of its style, in numpy; the
+    other terms over what is painted, of the picture with the content's pixels elsewhere."""
+    from test_losses import wasserstein_by_scipy
+
+    s = settings(style_loss=style_loss, style_blend_weights=(3, 1))
+    shown = picture(40, 32, seed=3)
+    random = np.random.default_rng(4)
+    regions = [random.random((40, 32), "f4") * (np.arange(32) < k) for k in (12, 20)]
+    parts = [random.random(STYLE.shape[:2], "f4"), None]
+    painted = np.minimum(sum(regions), 1)
+    content = picture(40, 32)
+    masks = Masks(regions, parts, painted)
+    got = Objective(content, [STYLE, OTHER], s, network, 0, masks).evaluate(
+        vgg.preprocess(shown, network.mean_pixel)
+    )
+    model = vgg.build(network, s.layers())
+
+    def features(image):
+        given = model(vgg.preprocess(image, network.mean_pixel))
+        return {k: np.asarray(v, np.float64)[0] for k, v in given.items()}
+
+    def moments(f, mask):
+        m = np.ones((f.shape[0] * f.shape[1], 1)) if mask is None else _at(mask, *f.shape[:2])
+        f, m = f.reshape(-1, f.shape[2]), m**2 / (m**2).sum()
+        return (m * f).sum(0), (m * f).T @ f
+
+    judged = content + painted[..., None] * (shown - content)
+    now, then, *styles = map(features, (judged, content, STYLE, OTHER))
+    style = 0
+    for share, region, part, target in zip((0.75, 0.25), regions, parts, styles):
+        for layer, weight in s.style_weights().items():
+            mean, moment = moments(now[layer], region)
+            other_mean, other_moment = moments(target[layer], part)
+            if style_loss == "wasserstein":
+                distance = wasserstein_by_scipy(mean, moment, other_mean, other_moment)
+            else:
+                distance = np.mean(((moment - other_moment) / len(mean)) ** 2)
+            style += 500 * share * weight * distance
+    assert got.style == pytest.approx(style, rel=1e-3)
+    squares = ((now["relu4_2"] - then["relu4_2"]) ** 2).reshape(-1, now["relu4_2"].shape[2])
+    m = _at(painted, *now["relu4_2"].shape[:2])
+    assert got.content == pytest.approx(5 * np.mean(squares * m / m.mean()), rel=1e-4)
+    m = painted[..., None] / painted.mean(dtype="f8")
+    down, right = np.diff(judged, axis=0) ** 2 * m[:-1], np.diff(judged, axis=1) ** 2 * m[:, :-1]
+    assert got.tv == pytest.approx(100 * (down.mean() + right.mean()), rel=1e-4)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("tile", [0, 48])
+def test_nothing_moves_where_nothing_is_painted(network, tile):
+    content, style = picture(150, 210), picture(90, 120, seed=1)
+    image = vgg.preprocess(picture(150, 210, seed=3), network.mean_pixel)
+    objective = Objective(content, [style], settings(), network, tile, Masks([MASK], [None], MASK))
+    _, gradient = objective.gradient(image)
+    assert (gradient[0, MASK == 0] == 0).all() and (gradient[0, MASK > 0] != 0).any(1).mean() > 0.9
+    begun = objective.begun(image)[0]
+    assert np.array_equal(begun[MASK > 0], image[0, MASK > 0])
+    wanted = vgg.preprocess(content, network.mean_pixel)[0, MASK == 0]
+    assert np.array_equal(begun[MASK == 0], wanted)
 
 
 @pytest.mark.every_backend

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from keras import ops
 
-from .settings import Settings
+from .settings import USUAL_PIXELS, Settings
 
 # The factors by which published recipes normalise a layer's sum of squares.
 CONTENT = {
@@ -348,7 +348,7 @@ class Gram:
     layers: Mapping[str, float]
     kind: str  # a key of STYLE
     scale: float  # of the activations
-    shares: Sequence[float]  # of each style
+    shares: Mapping[str, Sequence[float]]  # layer -> of each style
     mask: np.ndarray | None = None
     divisor: str = "activations"  # a key of GRAM
 
@@ -376,8 +376,10 @@ class Gram:
     def loss(self, sums, target):
         total = ops.zeros(())
         for layer, weight in self.layers.items():
-            for share, style in zip(self.shares, target):
-                total = total + share * weight * style_loss(sums[layer], style[layer], self.kind)
+            for share, style in zip(self.shares[layer], target):
+                if share:
+                    loss = style_loss(sums[layer], style[layer], self.kind)
+                    total = total + share * weight * loss
         return self.weight * total
 
 
@@ -389,7 +391,7 @@ class Wasserstein:
     weight: float
     layers: Mapping[str, float]
     scale: float  # of the activations
-    shares: Sequence[float]  # of each style
+    shares: Mapping[str, Sequence[float]]  # layer -> of each style
     mask: np.ndarray | None = None
 
     name = "style"
@@ -413,7 +415,8 @@ class Wasserstein:
             values = [ops.convert_to_numpy(style[layer][moment]) for style in styles]
             if any(len(value) > 1 for value in values):
                 raise ValueError("the Wasserstein loss takes one style for a whole batch")
-            return sum(share * value[0].astype("f8") for share, value in zip(self.shares, values))
+            each = zip(self.shares[layer], values)
+            return sum(share * value[0].astype("f8") for share, value in each)
 
         return {layer: gaussian(averaged(layer, 0), averaged(layer, 1)) for layer in self.layers}
 
@@ -445,7 +448,10 @@ class TotalVariation:
 
 
 def terms(
-    settings: Settings, styles: int, masks: Mapping[str, np.ndarray] | None = None
+    settings: Settings,
+    styles: int,
+    masks: Mapping[str, np.ndarray] | None = None,
+    pixels: int = USUAL_PIXELS,
 ) -> list[Term]:
     """The terms that the settings ask for.
 
@@ -453,21 +459,23 @@ def terms(
         settings: the weights, the layers and the normalisations.
         styles: how many styles there are.
         masks: name of a term -> (H, W), the weight of each position in it.
+        pixels: of the picture, for the strength.
 
     Raises ValueError for a number of weights that is not the number of styles.
     """
     masks, scale = masks or {}, settings.activation_scale
+    of_content, of_style = settings.strengths(pixels)
     content = Content(
-        settings.content_weight * scale**2,
+        of_content * settings.content_weight * scale**2,
         settings.content_weights(),
         settings.content_loss,
         masks.get("content"),
     )
     common = dict(
-        weight=settings.style_weight,
+        weight=of_style * settings.style_weight,
         layers=settings.style_weights(),
         scale=scale,
-        shares=settings.style_shares(styles),
+        shares=settings.layer_shares(styles),
         mask=masks.get("style"),
     )
     if settings.style_loss == "wasserstein":

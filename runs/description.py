@@ -24,7 +24,7 @@ def metadata(job: Job, used: Networks) -> dict:
     return {
         PROGRAM: VERSION,
         "backend": f"{keras.backend.backend()}, keras {keras.version()}",
-        "content": files.named(job.content),
+        "content": job.content and files.named(job.content),
         "styles": [files.named(style) for style in job.styles],
         "initial": files.named(job.settings.initial) if job.settings.initial else None,
         "painter": asked["painter"] and files.named(painters.find(asked["painter"])),

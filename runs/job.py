@@ -12,8 +12,8 @@ from ..settings import Settings
 class Job:
     """One run of the program: the pictures, and how."""
 
-    content: Path
-    styles: list[Path]
+    content: Path | None  # None for a picture of the styles alone
+    styles: list[Path]  # none for a picture of the content alone
     output: Path
     settings: Settings
 
@@ -21,7 +21,7 @@ class Job:
     def inputs(self) -> list[Path]:
         """Every picture that the run reads."""
         initial = [Path(self.settings.initial)] if self.settings.initial else []
-        return [self.content, *self.styles, *initial]
+        return [*([self.content] if self.content else []), *self.styles, *initial]
 
     @property
     def outputs(self) -> list[Path]:

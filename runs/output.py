@@ -24,8 +24,9 @@ class Output:
     def of(cls, job: Job, size: tuple[int, int]) -> Output:
         """For pictures of this width and height. Raises OSError for an input that is damaged."""
         s = job.settings
-        alpha = pictures.alpha(job.content)
-        on_white = [path for path in job.inputs[1:] if pictures.alpha(path) is not None]
+        alpha = job.content and pictures.alpha(job.content)
+        others = [path for path in job.inputs if path is not job.content]
+        on_white = [path for path in others if pictures.alpha(path) is not None]
         if alpha is not None and (s.alpha == "white" or not _holds_alpha(job.output)):
             alpha, on_white = None, [job.content, *on_white]
         if alpha is not None:

@@ -42,7 +42,7 @@ def load_networks(settings: Settings) -> Networks:
 
 
 def transfer_style(
-    content: np.ndarray,
+    content: np.ndarray | None,
     styles: Sequence[np.ndarray],
     settings: Settings | None = None,
     *,
@@ -55,8 +55,10 @@ def transfer_style(
     """Paint a picture as the command line does, every setting that concerns a picture included.
 
     Args:
-        content: (H, W, 3) RGB in 0..255, of any dtype; resized to `settings.width`.
-        styles: likewise, one or more, of any size; resized by `settings.style_scales`.
+        content: (H, W, 3) RGB in 0..255, of any dtype; resized to `settings.width`. None with a
+            `content_weight` of 0: a texture of the styles, of `settings.width` and `height`.
+        styles: likewise, of any size; resized by `settings.style_scales`. None of them with a
+            `style_weight` of 0: the content, as its layers have it.
         settings: the defaults if not given; `preset("fast")` is one place to begin.
         initial: a picture to start from, of any size; `settings.initial` if not given.
         network: from `load_networks` or `load_network`; the one that the settings name if not
@@ -75,6 +77,9 @@ def transfer_style(
         OutOfMemory: memory could not be had while the run was on.
     """
     settings = settings or Settings()
+    settings.check_pictures(content is not None, len(styles))
+    if settings.colors == "content":
+        pictures.check_color_space(settings.color_space)
     if initial is None and settings.initial:
         initial = pictures.read(settings.initial)
     numbers = ["the content", *(f"style {i}" for i in range(1, len(styles) + 1)), "the initial"]
@@ -86,7 +91,8 @@ def transfer_style(
             network = load_networks(settings)
         elif not isinstance(network, Networks):
             network = Networks(None, network, None)
-    shapes = settings.sizes([picture.shape[1::-1] for picture in (content, *styles)])
+    shapes = [None if picture is None else picture.shape[1::-1] for picture in (content, *styles)]
+    shapes = settings.sizes(shapes)
     settings = resolved(settings, shapes, network)
     return painted(content, styles, settings, shapes, network, initial, state, stop, on_step)
 
@@ -112,6 +118,10 @@ def painted(
     content, styles, settings, shapes, used, initial, state, stop, on_step
 ) -> Iterator[Progress]:
     """As `transfer_style`, with settings from `resolved` and the shapes that they were for."""
+    if content is None:  # a canvas for the noise, that nothing looks at
+        content = np.zeros((*shapes[0][::-1], 3), np.float32)
+        if initial is None:
+            settings = replace(settings, initial_noiseblend=1.0)
     content, *styles = (
         pictures.resize(np.asarray(picture, np.float32), *shape)
         for picture, shape in zip((content, *styles), shapes)
@@ -127,7 +137,9 @@ def painted(
             content, styles, settings, used.network, initial, state, stop, used.warm, on_step
         )
     steps = _on_device(steps, settings.device)
-    return _recoloured(steps, content) if settings.colors == "content" else steps
+    if settings.colors != "content":
+        return steps
+    return _recoloured(steps, content, settings.color_space)
 
 
 def _first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
@@ -152,12 +164,12 @@ def _on_device(steps: Iterator[Progress], device: str | None) -> Iterator[Progre
         del step
 
 
-def _recoloured(steps: Iterator[Progress], content: np.ndarray) -> Iterator[Progress]:
+def _recoloured(steps: Iterator[Progress], content: np.ndarray, space: str) -> Iterator[Progress]:
     """The steps with the colours of the content."""
     try:
         for step in steps:
-            yield replace(step, image=pictures.preserve_colors(step.image, content))
+            yield replace(step, image=pictures.preserve_colors(step.image, content, space))
     except (Diverged, OutOfMemory) as error:
         if error.image is not None:
-            error.image = pictures.preserve_colors(error.image, content)
+            error.image = pictures.preserve_colors(error.image, content, space)
         raise

@@ -781,7 +781,8 @@ def _layer_weight(text: str) -> tuple[str, float] | None:
         weight = float(weight or 1)
     except ValueError:
         return None
-    return (layer, weight) if layer and 0 <= weight < math.inf else None
+    is_layer = layer not in ("", NEXT_STYLE)
+    return (layer, weight) if is_layer and 0 <= weight < math.inf else None
 
 
 def _positive(weights: dict[str, float]) -> dict[str, float]:

@@ -16,8 +16,9 @@ DISTRIBUTION = "neural-style-keras"  # what pip installs: the shorter names belo
 VERSION = "0.1.0"
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONV_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")  # before the ReLU
-# What --strength does to the ratio of style to content at 1; at 0, the reciprocal.
-STRONGEST = 100.0
+# What --strength multiplies the ratio of style to content by at 0 and at 1: by eye, where nothing
+# but the colours is painted yet, and where nothing but the largest forms is left of the photograph.
+WEAKEST, STRONGEST = 0.01, 20.0
 # Pixels of 512x384, the size of the paper's figures: what the weights of a loss that grows with
 # the picture are for.
 USUAL_PIXELS = 512 * 384
@@ -107,7 +108,7 @@ class Settings:
         None,
         LOOK,
         "from the photograph, 0, to the painting, 1: the recipe's own ratio of style to content "
-        f"at 0.5, {STRONGEST:g} times more at 1 and less at 0, at any size",
+        f"at 0.5, {STRONGEST:g} times it at 1 and {WEAKEST:g} times it at 0, at any size",
         least=0,
         most=1,
         none="the recipe's own",
@@ -598,16 +599,16 @@ class Settings:
         pixels.
 
         With a strength s, the ratio of style to content is the recipe's own times
-        `STRONGEST`^(2s - 1): below 0.5 the style counts less, above it the content, so that what
-        counts most counts as ever against the smoothness and the learning rate. A content loss
-        that is a sum over positions grows with the picture, and a style's does not; it is brought
-        to `USUAL_PIXELS`.
+        `STRONGEST`^(2s - 1) from 0.5 up, where the content counts less, and `WEAKEST`^(1 - 2s)
+        from there down, where the style does: what counts most counts as ever against the
+        smoothness and the learning rate. A content loss that is a sum over positions grows with
+        the picture, and a style's does not; it is brought to `USUAL_PIXELS`.
         """
         if self.strength is None:
             return 1.0, 1.0
-        ratio = STRONGEST ** (2 * self.strength - 1)
+        share = 2 * self.strength - 1
         grown = pixels / USUAL_PIXELS if self.content_loss in ("sum", "half-sum") else 1.0
-        return min(1.0, 1 / ratio) / grown, min(1.0, ratio)
+        return STRONGEST ** -max(0.0, share) / grown, WEAKEST ** max(0.0, -share)
 
     def noiseblend(self, has_initial: bool) -> float:
         """The share of noise in the starting picture."""

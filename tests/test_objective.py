@@ -5,7 +5,14 @@ import pytest
 from conftest import MEAN, NETWORK, needs_shared, picture, small_layers, write_mat
 from neural_style_keras import backend, losses, vgg
 from neural_style_keras.objective import Objective, check_sizes
-from neural_style_keras.settings import PRESETS, STRONGEST, USUAL_PIXELS, Settings, preset
+from neural_style_keras.settings import (
+    PRESETS,
+    STRONGEST,
+    USUAL_PIXELS,
+    WEAKEST,
+    Settings,
+    preset,
+)
 from neural_style_keras.tiles import choose_tile, fitted, grid
 
 CONTENT, STYLE, OTHER = picture(24, 32), picture(20, 28, seed=1), picture(40, 30, seed=2)
@@ -537,7 +544,7 @@ def test_the_strength_works_with_every_preset(network, name):
     assert strong.content == pytest.approx(half.content / STRONGEST**0.5, rel=1e-5)
     assert strong.style == pytest.approx(half.style, rel=1e-5)
     assert weak.content == pytest.approx(half.content, rel=1e-5)
-    assert weak.style == pytest.approx(half.style / STRONGEST**0.5, rel=1e-5)
+    assert weak.style == pytest.approx(half.style * WEAKEST**0.5, rel=1e-5)
     assert half.tv == strong.tv == weak.tv == own.tv
 
 

@@ -7,6 +7,7 @@ from neural_style_keras.settings import (
     STRONGEST,
     STYLE_LAYERS,
     USUAL_PIXELS,
+    WEAKEST,
     Settings,
     flag,
     preset,
@@ -166,8 +167,8 @@ def test_the_strength_moves_the_ratio_of_style_to_content_and_nothing_at_a_half(
     steps = [0, 0.25, 0.5, 0.75, 1]
     found = [Settings(strength=s).strengths(12345) for s in steps]
     ratios = [style / content for content, style in found]
-    assert ratios == pytest.approx([STRONGEST ** (2 * s - 1) for s in steps])
-    assert ratios[0] > 0 and ratios[-1] < math.inf
+    assert ratios == pytest.approx([WEAKEST, WEAKEST**0.5, 1, STRONGEST**0.5, STRONGEST])
+    assert 0 < ratios[0] < 1 < ratios[-1] < math.inf
     # What counts most keeps its weight, against the smoothness and the learning rate.
     assert all(max(each) == 1 for each in found)
     assert Settings().strengths(12345) == Settings(strength=0.5).strengths(12345) == (1, 1)

@@ -154,8 +154,9 @@ class Settings:
     style_layers: tuple[str, ...] | None = _option(
         None,
         LOOK,
-        "layers the style is taken from, each with its weight; with a / between the layers of one "
-        "style and those of the next, those of each",
+        "layers the style is taken from, each with its weight, which is 1 if it is not given; with "
+        "a / between the layers of one style and those of the next, those of each, which then have "
+        "equal weights that sum to 1",
         meta="LAYER[:WEIGHT]",
         none="relu1_1 to relu5_1, weighted by the ratio",
     )
@@ -567,13 +568,18 @@ class Settings:
         if self.style_layers is None:
             raw = [self.style_layer_weight_exp**i for i in range(len(STYLE_LAYERS))]
             return [{layer: w / sum(raw) for layer, w in zip(STYLE_LAYERS, raw)}]
-        each = [{}]
+        each = [[]]
         for text in self.style_layers:
             if text == NEXT_STYLE:
-                each.append({})
+                each.append([])
             else:
-                each[-1].update([_layer_weight(text)])
-        return each
+                each[-1].append(text)
+        # Of one style among several the layers sum to 1, as they do by the ratio.
+        default = [1 / max(1, len(texts)) if len(each) > 1 else 1.0 for texts in each]
+        return [
+            dict(_layer_weight(text, weight) for text in texts)
+            for texts, weight in zip(each, default)
+        ]
 
     def layers(self) -> list[str]:
         """Every layer that a loss needs."""
@@ -775,11 +781,11 @@ def _check_fields(settings) -> None:
         object.__setattr__(settings, f.name, value)
 
 
-def _layer_weight(text: str) -> tuple[str, float] | None:
+def _layer_weight(text: str, default: float = 1.0) -> tuple[str, float] | None:
     """`relu4_2:0.5` is ("relu4_2", 0.5) and `relu4_2` is ("relu4_2", 1.0); None for neither."""
     layer, _, weight = text.partition(":")
     try:
-        weight = float(weight or 1)
+        weight = float(weight or default)
     except ValueError:
         return None
     is_layer = layer not in ("", NEXT_STYLE)

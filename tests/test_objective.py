@@ -561,7 +561,7 @@ def test_a_sum_of_content_means_the_same_at_any_size_with_a_strength(network):
     assert losses_found[0] == pytest.approx(losses_found[1], rel=0.05)  # but for the edges
 
 
-EACH = ("relu1_1:2", "relu2_1", "/", "relu2_1:0.5", "relu4_1")
+EACH = ("relu1_1:2", "relu2_1:1", "/", "relu2_1:0.5", "relu4_1:1")
 
 
 @pytest.mark.every_backend

@@ -187,7 +187,7 @@ def test_the_strength_is_the_recipes_own_at_the_usual_size(name):
 
 def test_each_style_may_have_layers_of_its_own():
     s = Settings(
-        style_layers=("relu1_1:3", "relu2_1", "/", "relu2_1:2", "relu4_1"),
+        style_layers=("relu1_1:3", "relu2_1:1", "/", "relu2_1:2", "relu4_1:1"),
         style_blend_weights=(1, 3),
     )
     assert s.style_weights() == {"relu1_1": 0.75, "relu2_1": 1.75, "relu4_1": 0.75}
@@ -201,6 +201,8 @@ def test_each_style_may_have_layers_of_its_own():
     # A layer of a style that has no share is not computed.
     alone = Settings(style_layers=s.style_layers, style_blend_weights=(1, 0))
     assert alone.style_weights() == {"relu1_1": 3, "relu2_1": 1}
+    plain = Settings(style_layers=("relu1_1", "relu2_1", "/", "relu4_1"))
+    assert plain.style_weights() == {"relu1_1": 0.25, "relu2_1": 0.25, "relu4_1": 0.5}
     same = Settings(style_layers=("relu1_1:2",), style_blend_weights=(1, 3)).layer_shares(2)
     assert same == {"relu1_1": (0.25, 0.75)}
 

@@ -18,8 +18,8 @@ def preserve_colors(image: np.ndarray, content: np.ndarray, space: str = "ycbcr"
 
     In `ycbcr` (Rec. 601) every channel is the luma plus a function of the chroma alone, so that a
     new luma is a shift common to the three. In `luv` and `lab` it is CIE's lightness L* that is
-    taken from `image`, under D65, and u* and v*, or a* and b*, from `content`. What leaves the
-    gamut is clipped.
+    taken from `image`, under D65, and a* and b*, or u* and v*, from `content`; what becomes darker
+    in `luv` keeps its chromaticity u', v' instead. What leaves the gamut is clipped.
 
     Raises ValueError as `check_color_space` does.
     """
@@ -39,7 +39,12 @@ def _with_lightness(content: np.ndarray, image: np.ndarray, space: str) -> np.nd
 
     there, back = getattr(color, f"rgb2{space}"), getattr(color, f"{space}2rgb")
     whole = there(np.asarray(content, np.float32) / 255)
-    whole[..., 0] = there(np.asarray(image, np.float32) / 255)[..., 0]
+    lightness = there(np.asarray(image, np.float32) / 255)[..., :1]
+    if space == "luv":
+        # Darker, it is the same light but dimmer: its u* and v* would be of no light at all.
+        dimmer = lightness / np.maximum(whole[..., :1], 1e-3)
+        whole[..., 1:] *= np.minimum(dimmer, 1)
+    whole[..., :1] = lightness
     with warnings.catch_warnings():  # it tells of colours outside of the gamut, which it clips
         warnings.simplefilter("ignore")
         return np.clip(255 * back(whole), 0, 255)

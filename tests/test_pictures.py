@@ -477,6 +477,7 @@ def test_preserved_colours_in_cies_spaces(space):
         dimmer = there(stylised / 255)[..., :1] / wanted[..., :1]
         wanted[..., 1:] *= np.minimum(dimmer, 1)
     assert np.abs(there(got / 255)[..., 1:] - wanted[..., 1:]).max() < 0.02
+    if space == "luv":
         saturated = np.zeros((2, 2, 3), "f4") + np.float32([255, 0, 255])
         dark = images.preserve_colors(np.full((2, 2, 3), 10, "f4"), saturated, space)
         assert dark.max() < 60 and dark[..., 1].max() < 1  # dim, of the same hue

@@ -500,7 +500,7 @@ class Settings:
             raise ValueError("there are no styles: name one, or --style-weight 0 for none")
         if has_content:
             if self.height is not None:
-                raise ValueError("--height is that of a picture without --content, which has one")
+                raise ValueError("--height is for want of a --content: with one, --width is enough")
             return
         if self.content_weights():
             raise ValueError("there is no content: name one, or --content-weight 0 for none")

@@ -116,6 +116,12 @@ FIGURES = {
             tweak("--preserve-colors", "--preserve-colors"),
         ],
     ],
+    "strength": [
+        [
+            tweak(f"--strength {s}", "--strength", s, "--width", "256", "--iterations", "120")
+            for s in ("0", "0.25", "0.5", "0.75", "1")
+        ]
+    ],
     "two-styles": [
         [
             tweak(

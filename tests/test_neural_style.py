@@ -290,7 +290,7 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--strength", "2"], "--strength must be at most 1, not 2"),
         (["--strength", "1", "--content-weight", "0"], "--strength is between content and style"),
         (["--color-space", "hsv"], "--color-space is ycbcr or luv or lab, not hsv"),
-        (["--height", "30"], "--height is that of a picture without --content, which has one"),
+        (["--height", "30"], "--height is for want of a --content: with one, --width is"),
         (["--style-layers", "relu1_1", "/", "relu2_1"], "the layers of 2 styles, for 1 style"),
         (["--style-layers", "/", "relu2_1"], "--style-layers has a style without layers"),
     ],

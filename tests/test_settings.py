@@ -213,7 +213,7 @@ def test_each_style_may_have_layers_of_its_own():
         ({}, False, 1, "there is no content: name one, or --content-weight 0 for none"),
         ({}, True, 0, "there are no styles: name one, or --style-weight 0 for none"),
         ({"content_weight": 0}, False, 1, "without --content, --width says how large"),
-        ({"height": 9}, True, 1, "--height is that of a picture without --content"),
+        ({"height": 9}, True, 1, "--height is for want of a --content: with one, --width"),
         (
             *({"content_weight": 0, "width": 9, "colors": "match"}, False, 1),
             "--colors match takes the colours of a content",

@@ -20,7 +20,7 @@ import numpy as np
 from keras import ops
 
 from . import pictures
-from .settings import Settings
+from .settings import USUAL_PIXELS, Settings
 
 # The factors by which published recipes normalise a layer's sum of squares.
 CONTENT = {
@@ -378,7 +378,7 @@ class Gram:
     layers: Mapping[str, float]
     kind: str  # a key of STYLE
     scale: float  # of the activations
-    shares: Sequence[float]  # of each style
+    shares: Mapping[str, Sequence[float]]  # layer -> of each style
     divisor: str = "activations"  # a key of GRAM
 
     name = "style"
@@ -409,8 +409,10 @@ class Gram:
         total = ops.zeros(())
         regions = sums if len(sums) > 1 else sums * len(target)
         for layer, weight in self.layers.items():
-            for share, region, style in zip(self.shares, regions, target):
-                total = total + share * weight * style_loss(region[layer], style[layer], self.kind)
+            for share, region, style in zip(self.shares[layer], regions, target):
+                if share:
+                    loss = style_loss(region[layer], style[layer], self.kind)
+                    total = total + share * weight * loss
         return self.weight * total
 
 
@@ -423,7 +425,7 @@ class Wasserstein:
     weight: float
     layers: Mapping[str, float]
     scale: float  # of the activations
-    shares: Sequence[float]  # of each style
+    shares: Mapping[str, Sequence[float]]  # layer -> of each style
     has_regions: bool = False
 
     name = "style"
@@ -448,23 +450,28 @@ class Wasserstein:
     def target(self, styles):
         styles = [style for [style] in styles]
         if self.has_regions:
-            return [self._gaussians([style], [1.0]) for style in styles]
+            return [self._gaussians([style], self._whole()) for style in styles]
         return [self._gaussians(styles, self.shares)]
+
+    def _whole(self):
+        """The shares of a style that is alone."""
+        return dict.fromkeys(self.layers, (1.0,))
 
     def _gaussians(self, styles, shares):
         def averaged(layer, moment):
             values = [ops.convert_to_numpy(style[layer][moment]) for style in styles]
             if any(len(value) > 1 for value in values):
                 raise ValueError("the Wasserstein loss takes one style for a whole batch")
-            return sum(share * value[0].astype("f8") for share, value in zip(shares, values))
+            each = zip(shares[layer], values)
+            return sum(share * value[0].astype("f8") for share, value in each)
 
         return {layer: gaussian(averaged(layer, 0), averaged(layer, 1)) for layer in self.layers}
 
     def loss(self, sums, target):
         total = ops.zeros(())
-        shares = self.shares if self.has_regions else [1.0]
+        shares = self.shares if self.has_regions else self._whole()
         for layer, weight in self.layers.items():
-            for share, region, style in zip(shares, sums, target):
+            for share, region, style in zip(shares[layer], sums, target):
                 distance = wasserstein_loss(*region[layer], style[layer])
                 total = total + share * weight * distance
         return self.weight * total
@@ -489,27 +496,31 @@ class TotalVariation:
         )
 
 
-def terms(settings: Settings, styles: int, has_regions: bool = False) -> list[Term]:
+def terms(
+    settings: Settings, styles: int, has_regions: bool = False, pixels: int = USUAL_PIXELS
+) -> list[Term]:
     """The terms that the settings ask for.
 
     Args:
         settings: the weights, the layers and the normalisations.
         styles: how many styles there are.
         has_regions: whether each is judged over a region of its own.
+        pixels: of the picture, for the strength.
 
     Raises ValueError for a number of weights that is not the number of styles.
     """
     scale = settings.activation_scale
+    of_content, of_style = settings.strengths(pixels)
     content = Content(
-        settings.content_weight * scale**2,
+        of_content * settings.content_weight * scale**2,
         settings.content_weights(),
         settings.content_loss,
     )
     common = dict(
-        weight=settings.style_weight,
+        weight=of_style * settings.style_weight,
         layers=settings.style_weights(),
         scale=scale,
-        shares=settings.style_shares(styles),
+        shares=settings.layer_shares(styles),
     )
     if settings.style_loss == "wasserstein":
         style = Wasserstein(**common, has_regions=has_regions)

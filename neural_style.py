@@ -49,11 +49,17 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
     needed = parser.add_argument_group("choose the pictures (required)")
-    needed.add_argument("--content", required=True, metavar="PICTURE", help="the photograph")
     needed.add_argument(
-        "--styles", required=True, nargs="+", metavar="PICTURE", help="one or more paintings"
+        "--content", metavar="PICTURE", help="the photograph; none with --content-weight 0"
     )
-    needed.add_argument("--output", required=True, metavar="PICTURE", help="what to write")
+    needed.add_argument(
+        "--styles",
+        nargs="+",
+        default=[],
+        metavar="PICTURE",
+        help="one or more paintings; none with --style-weight 0",
+    )
+    needed.add_argument("--output", metavar="PICTURE", help="what to write")
     recipe = parser.add_argument_group("choose the recipe")
     recipe.add_argument(
         "--preset",
@@ -82,18 +88,45 @@ def job_of(arguments: argparse.Namespace) -> Job:
     chosen = dict(vars(arguments))
     content, styles, output = (chosen.pop(name) for name in ("content", "styles", "output"))
     recipe, like = chosen.pop("preset"), chosen.pop("like")
+    if chosen.get("preserve_colors"):  # over what --like has recorded
+        chosen.setdefault("colors", "content")
     if recipe and like:
         raise ValueError("--preset and --like are both a recipe: give one of them")
     if like:
         from neural_style_keras.runs.like import settings_like
 
-        settings = Settings(**settings_like(like) | chosen)
+        found = settings_like(like)
+        if content:  # which has a height of its own
+            found.pop("height", None)
+        settings = Settings(**found | chosen)
     else:
         settings = preset(recipe or "neural-style", **chosen)
     for path in (settings.initial, *(settings.masks or ()), *(settings.style_masks or ())):
         if path:
             local(path)
-    return Job(local(content), [local(style) for style in styles], local(output), settings)
+    _check_required(settings, content, styles, output)
+    content = local(content) if content else None
+    return Job(content, [local(style) for style in styles], local(output), settings)
+
+
+def _check_required(settings: Settings, content, styles, output) -> None:
+    """Raise ValueError where a picture is not named that these settings need."""
+    needed = {
+        "--content": (content, settings.content_weights()),
+        "--styles": (styles, settings.style_weights()),
+        "--output": (output, True),
+    }
+    missing = [name for name, (given, is_needed) in needed.items() if is_needed and not given]
+    if not missing:
+        return
+    without = {
+        "--content": "--content-weight 0 and a --width need no content",
+        "--styles": "--style-weight 0 needs no styles",
+    }
+    said = f"the following arguments are required: {', '.join(missing)}"
+    if len(missing) == 1 and missing[0] in without:
+        said += f" ({without[missing[0]]})"
+    raise ValueError(said)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -75,7 +75,8 @@ class Objective:
                 styles.
         """
         masks = masks or pictures.Masks()
-        self.terms = losses.terms(settings, len(styles), has_regions=bool(masks.regions))
+        pixels = math.prod(content.shape[-3:-1])
+        self.terms = losses.terms(settings, len(styles), bool(masks.regions), pixels)
         names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
         check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
         self.network = vgg.build(
@@ -332,10 +333,11 @@ def check_sizes(sizes: Sequence[tuple[int, int]], settings: Settings, parameters
         settings, parameters: as for `Objective`.
     """
     least = max(2, parameters.stride(settings.layers()))
+    first = "the content" if settings.content_weights() else "the picture"
     for i, (width, height) in enumerate(sizes):
         if min(width, height) < least:
             raise ValueError(
-                f"{f'style {i}' if i else 'the content'} is {width}x{height} pixels; with this "
+                f"{f'style {i}' if i else first} is {width}x{height} pixels; with this "
                 f"network and these layers it must be at least {least}x{least}"
             )
 

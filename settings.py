@@ -17,6 +17,14 @@ VERSION = "0.1.0"
 TEXTURE_SIDE = 512  # pixels, of a painter's texture without --width
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONV_STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")  # before the ReLU
+# What --strength multiplies the ratio of style to content by at 0 and at 1: by eye, where nothing
+# but the colours is painted yet, and where nothing but the largest forms is left of the photograph.
+WEAKEST, STRONGEST = 0.01, 20.0
+# Pixels of 512x384, the size of the paper's figures: what the weights of a loss that grows with
+# the picture are for.
+USUAL_PIXELS = 512 * 384
+
+NEXT_STYLE = "/"  # in --style-layers, between the layers of a style and of the next
 
 # What --help groups by: what a person wants to do.
 SIZE = "choose the size"
@@ -78,16 +86,35 @@ class Settings:
         none="the content's own",
         meta="PIXELS",
     )
+    height: int | None = _option(
+        None,
+        SIZE,
+        "height of a picture without --content, in pixels",
+        least=1,
+        none="its width",
+        meta="PIXELS",
+    )
     # relative to the width of the content; None is 1 for each style
     style_scales: tuple[float, ...] | None = _option(
         None,
         SIZE,
-        "size of each style, relative to the content's width",
+        "size of each style, relative to the content's width or, without one, the output's",
         above=0,
         none="1 each",
         meta="SCALE",
     )
 
+    # None is the recipe's own ratio
+    strength: float | None = _option(
+        None,
+        LOOK,
+        "from the photograph, 0, to the painting, 1: the recipe's own ratio of style to content "
+        f"at 0.5, {STRONGEST:g} times it at 1 and {WEAKEST:g} times it at 0, at any size",
+        least=0,
+        most=1,
+        none="the recipe's own",
+        meta="STRENGTH",
+    )
     content_weight: float = _option(
         5.0, LOOK, "how much the content counts", least=0, meta="WEIGHT"
     )
@@ -123,11 +150,14 @@ class Settings:
         above=0,
         meta="RATIO",
     )
-    # `layer` or `layer:weight`; None is relu1_1 to relu5_1 with the weights of the ratio
+    # `layer` or `layer:weight`; None is relu1_1 to relu5_1 with the weights of the ratio; with "/"
+    # between them, those of the first style, of the second, ...
     style_layers: tuple[str, ...] | None = _option(
         None,
         LOOK,
-        "layers the style is taken from, each with its weight",
+        "layers the style is taken from, each with its weight, which is 1 if it is not given; with "
+        "a / between the layers of one style and those of the next, those of each, which then have "
+        "equal weights that sum to 1",
         meta="LAYER[:WEIGHT]",
         none="relu1_1 to relu5_1, weighted by the ratio",
     )
@@ -211,7 +241,15 @@ class Settings:
         "the styles recoloured to the content's mean and covariance before anything else",
         choices=("style", "content", "match"),
     )
+    # another spelling, which leaves its mark on `colors` alone
     preserve_colors: bool = _option(False, LOOK, "the same as --colors content")
+    color_space: str = _option(
+        "ycbcr",
+        LOOK,
+        "where --colors content parts luma and chroma: YCbCr, or CIE's Luv or Lab, with the "
+        "lightness as the eye sees it (these need scikit-image)",
+        choices=("ycbcr", "luv", "lab"),
+    )
     alpha: str = _option(
         "keep",
         LOOK,
@@ -411,11 +449,11 @@ class Settings:
             raise ValueError("--beta1 and --beta2 must be below 1")
         if self.style_blend_weights and sum(self.style_blend_weights) == 0:
             raise ValueError("--style-blend-weights are all 0: at least one must be positive")
-        if self.preserve_colors:  # one setting from here on, by either name
+        if self.preserve_colors:  # one setting from here on, that `replace` can change
             if self.colors == "match":
                 raise ValueError("--preserve-colors is --colors content, and not --colors match")
             object.__setattr__(self, "colors", "content")
-        object.__setattr__(self, "preserve_colors", self.colors == "content")
+            object.__setattr__(self, "preserve_colors", False)
         if self.style and not self.painter:
             raise ValueError("--style names a style of --painter; pictures of styles are --styles")
         if self.painter and self.initial:
@@ -431,7 +469,8 @@ class Settings:
                 )
         for name in ("content_layers", "style_layers"):
             for text in getattr(self, name) or ():
-                if _layer_weight(text) is None:
+                is_mark = name == "style_layers" and text == NEXT_STYLE
+                if not is_mark and _layer_weight(text) is None:
                     raise ValueError(f"{flag(name)} takes LAYER or LAYER:WEIGHT, not {text}")
         if self.tile != "auto" and not self.tile.isdigit():
             raise ValueError(f"--tile is auto or a number of pixels, 0 for never, not {self.tile}")
@@ -443,8 +482,16 @@ class Settings:
             if not numbered and self.device not in ("cpu", "gpu", "mps"):
                 raise ValueError(f"--device is cpu, gpu or gpu:N, or mps, not {self.device}")
 
+        if not all(self._style_layers()):
+            raise ValueError("--style-layers has a style without layers before or after a /")
         if not (self.content_weights() or self.style_weights() or self.tv_weight):
             raise ValueError("all weights are 0: there is nothing to optimise")
+        is_between = self.content_weights() and self.style_weights()
+        if self.strength not in (None, 0.5) and not is_between:
+            raise ValueError(
+                "--strength is between content and style, and the weight of one of them is 0: "
+                "leave it out, or at 0.5"
+            )
 
     def recipe_is_slow(self) -> bool:
         """Whether `--preset fast` has the same losses and is faster."""
@@ -453,23 +500,54 @@ class Settings:
         return ways == ("adam", "off", None) and layers == (None, None)
 
     def check_styles(self, count: int) -> None:
-        """Raise ValueError where what is given once per style is not given `count` times."""
+        """Raise ValueError where what is given once per style is not given `count` times; without
+        styles, none of it matters."""
+        if not count:
+            return
         for name in ("style_blend_weights", "style_scales", "masks", "style_masks"):
             check_each(name, getattr(self, name), count)
+        if (groups := len(self._style_layers())) not in (1, count):
+            raise ValueError(
+                f"--style-layers has the layers of {groups} styles, for "
+                f"{count} style{'s' * (count != 1)}: give those of each, or the same for all"
+            )
 
     def edge(self, width: int, height: int) -> float:
         """The width of the soft edge of what is painted, in pixels, of a content of this size."""
         return min(width, height) / 100 if self.feather is None else self.feather
 
-    def sizes(self, shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    def check_pictures(self, has_content: bool, styles: int) -> None:
+        """Raise ValueError where a picture is missing that the settings need: the content, or as
+        many styles as they speak of."""
+        self.check_styles(styles)
+        if self.style_weights() and not styles:
+            raise ValueError("there are no styles: name one, or --style-weight 0 for none")
+        if self.masks and not (styles and has_content):
+            raise ValueError("--masks say where on a content styles go: name it, and them")
+        if has_content:
+            if self.height is not None:
+                raise ValueError("--height is for want of a --content: with one, --width is enough")
+            return
+        if self.content_weights():
+            raise ValueError("there is no content: name one, or --content-weight 0 for none")
+        if self.width is None:
+            raise ValueError("without --content, --width says how large the picture is to be")
+        if self.colors != "style":
+            raise ValueError(f"--colors {self.colors} takes the colours of a content: name one")
+        if self.painter:
+            raise ValueError("--painter starts from what it paints of a content: name one")
+
+    def sizes(self, shapes: Sequence[tuple[int, int] | None]) -> list[tuple[int, int]]:
         """Width and height as they are worked on, of the content and of each style.
 
         Args:
-            shapes: width and height of the content's picture, then of each style's.
+            shapes: width and height of the content's picture, None if there is none, then of each
+                style's.
         """
-        (width, height), *styles = shapes
+        content, *styles = shapes
         self.check_styles(len(styles))
-        if self.width is not None:
+        width, height = content or (self.width, self.height or self.width)
+        if content and self.width is not None:
             width, height = self.width, max(1, math.floor(height / width * self.width))
         sizes = [(width, height)]
         for (w, h), scale in zip(styles, self.style_scales or (1.0,) * len(styles)):
@@ -501,10 +579,33 @@ class Settings:
         """Style layer -> its share of the style weight. By the ratio, they sum to 1."""
         if not self.style_weight:
             return {}
-        if self.style_layers is not None:
-            return _positive(dict(map(_layer_weight, self.style_layers)))
-        raw = [self.style_layer_weight_exp**i for i in range(len(STYLE_LAYERS))]
-        return {layer: w / sum(raw) for layer, w in zip(STYLE_LAYERS, raw)}
+        each = self._style_layers()
+        names = dict.fromkeys(layer for weights in each for layer in weights)
+        shares = self.style_shares(len(each)) if len(each) > 1 else (1.0,)
+        return _positive(
+            {
+                layer: sum(share * of.get(layer, 0.0) for share, of in zip(shares, each))
+                for layer in names
+            }
+        )
+
+    def _style_layers(self) -> list[dict[str, float]]:
+        """Layer -> weight, of each style; once, where it is the same of all."""
+        if self.style_layers is None:
+            raw = [self.style_layer_weight_exp**i for i in range(len(STYLE_LAYERS))]
+            return [{layer: w / sum(raw) for layer, w in zip(STYLE_LAYERS, raw)}]
+        each = [[]]
+        for text in self.style_layers:
+            if text == NEXT_STYLE:
+                each.append([])
+            else:
+                each[-1].append(text)
+        # Of one style among several the layers sum to 1, as they do by the ratio.
+        default = [1 / max(1, len(texts)) if len(each) > 1 else 1.0 for texts in each]
+        return [
+            dict(_layer_weight(text, weight) for text in texts)
+            for texts, weight in zip(each, default)
+        ]
 
     def layers(self) -> list[str]:
         """Every layer that a loss needs."""
@@ -515,6 +616,31 @@ class Settings:
         self.check_styles(count)
         weights = self.style_blend_weights or (1.0,) * count
         return tuple(w / sum(weights) for w in weights)
+
+    def layer_shares(self, count: int) -> dict[str, tuple[float, ...]]:
+        """Style layer -> the share of each of `count` styles in it, summing to 1."""
+        shares, each = self.style_shares(count), self._style_layers()
+        each = each * count if len(each) == 1 else each
+        return {
+            layer: tuple(share * of.get(layer, 0.0) / total for share, of in zip(shares, each))
+            for layer, total in self.style_weights().items()
+        }
+
+    def strengths(self, pixels: int) -> tuple[float, float]:
+        """What the content's weight and the style's are multiplied by, for a picture of so many
+        pixels.
+
+        With a strength s, the ratio of style to content is the recipe's own times
+        `STRONGEST`^(2s - 1) from 0.5 up, where the content counts less, and `WEAKEST`^(1 - 2s)
+        from there down, where the style does: what counts most counts as ever against the
+        smoothness and the learning rate. A content loss that is a sum over positions grows with
+        the picture, and a style's does not; it is brought to `USUAL_PIXELS`.
+        """
+        if self.strength is None:
+            return 1.0, 1.0
+        share = 2 * self.strength - 1
+        grown = pixels / USUAL_PIXELS if self.content_loss in ("sum", "half-sum") else 1.0
+        return STRONGEST ** -max(0.0, share) / grown, WEAKEST ** max(0.0, -share)
 
     def noiseblend(self, has_initial: bool) -> float:
         """The share of noise in the starting picture."""
@@ -692,14 +818,15 @@ def _check_fields(settings) -> None:
         object.__setattr__(settings, f.name, value)
 
 
-def _layer_weight(text: str) -> tuple[str, float] | None:
+def _layer_weight(text: str, default: float = 1.0) -> tuple[str, float] | None:
     """`relu4_2:0.5` is ("relu4_2", 0.5) and `relu4_2` is ("relu4_2", 1.0); None for neither."""
     layer, _, weight = text.partition(":")
     try:
-        weight = float(weight or 1)
+        weight = float(weight or default)
     except ValueError:
         return None
-    return (layer, weight) if layer and 0 <= weight < math.inf else None
+    is_layer = layer not in ("", NEXT_STYLE)
+    return (layer, weight) if is_layer and 0 <= weight < math.inf else None
 
 
 def _positive(weights: dict[str, float]) -> dict[str, float]:

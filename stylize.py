@@ -93,7 +93,7 @@ def stylize(
 
     Args:
         content: (H, W, 3) RGB in 0..255; the result has its size.
-        styles: likewise, one or more, of any size.
+        styles: likewise, of any size; none where they have no weight.
         settings: everything that can be chosen.
         network: from `vgg.load`.
         initial: a picture of the content's shape to start from, in place of `--initial`.

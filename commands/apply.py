@@ -8,8 +8,10 @@ from .parser import Parser, add_flags
 
 SETTINGS = (
     "width",
+    "height",
     "style_blend_weights",
     "preserve_colors",
+    "color_space",
     "alpha",
     "depth",
     "seed",
@@ -37,7 +39,6 @@ def main(argv: list[str]) -> int:
             [local(path) for path in arguments.content],
             arguments.output,
             settings,
-            arguments.height,
         )
         painting.check_arguments(job)
     except ValueError as error:
@@ -76,9 +77,6 @@ def build_parser() -> Parser:
         required=True,
         metavar="PICTURE",
         help="what to write; of several photographs, as 'out/{name}.png'",
-    )
-    needed.add_argument(
-        "--height", type=int, metavar="PIXELS", help="height of a texture (default: its width)"
     )
     add_flags(parser, Settings, SETTINGS)
     return parser

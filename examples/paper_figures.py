@@ -37,6 +37,7 @@ FAST = [
 # From noise of the full range, coarse to fine leaves a grain that the paper's losses hardly see.
 GATYS = ["--preset", "gatys", *FAST, "--noise", "normal"]
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
+RECONSTRUCTION = [*GATYS, "--width", "256", "--iterations", "120"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,22 @@ class Cell:
     label: str
     flags: list[str]
     styles: list[str] = field(default_factory=lambda: ["starry-night.jpg"])
+    content: str | None = CONTENT
+
+
+def of_content(layer: str) -> Cell:
+    """A cell of figure 1: what one layer has kept of the photograph."""
+    flags = [*RECONSTRUCTION, "--style-weight", "0", "--content-layers", layer]
+    return Cell(f"content: {layer}", flags, [])
+
+
+def of_style(layers: int) -> Cell:
+    """A cell of figure 1: what the Gram matrices of so many layers have kept of the painting."""
+    names = CONV_STYLE_LAYERS[:layers]
+    shares = [f"{layer}:{1 / layers:.6g}" for layer in names]
+    flags = [*RECONSTRUCTION, "--content-weight", "0", "--height", "192"]
+    label = names[0] if layers == 1 else f"{names[0]} to {names[-1]}"
+    return Cell(f"style: {label}", [*flags, "--style-layers", *shares], content=None)
 
 
 def depth_and_ratio(layers: int, ratio: float) -> list[str]:
@@ -60,6 +77,10 @@ def tweak(label: str, *flags: str, styles=("starry-night.jpg",)) -> Cell:
 
 # Name of the figure -> its rows.
 FIGURES = {
+    "reconstructions": [
+        [of_style(n) for n in range(1, len(CONV_STYLE_LAYERS) + 1)],
+        [of_content(f"conv{block}_2") for block in range(1, 6)],
+    ],
     "styles": [
         [
             Cell(f"after {painter}, α/β = {ratio}", [*GATYS, "--width", "512", *flags], [name])
@@ -95,6 +116,12 @@ FIGURES = {
             tweak("--preserve-colors", "--preserve-colors"),
         ],
     ],
+    "strength": [
+        [
+            tweak(f"--strength {s}", "--strength", s, "--width", "256", "--iterations", "120")
+            for s in ("0", "0.25", "0.5", "0.75", "1")
+        ]
+    ],
     "two-styles": [
         [
             tweak(
@@ -110,17 +137,19 @@ FIGURES = {
 
 def paint(cell: Cell, arguments) -> tuple[Path, float]:
     """The picture of a cell, made if it is not there yet, and the seconds that making it took."""
-    words = [*cell.styles, *cell.flags]
+    words = [*([] if cell.content else ["no content"]), *cell.styles, *cell.flags]
     name = hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
     path = arguments.output / "cells" / f"{name}.png"
     took = path.with_suffix(".json")
     if not (path.exists() and took.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
-        styles = [str(arguments.images / style) for style in cell.styles]
+        named = ["--content", str(arguments.images / cell.content)] if cell.content else []
+        if cell.styles:
+            named += ["--styles", *(str(arguments.images / style) for style in cell.styles)]
         began = time.perf_counter()
         code = neural_style.main(
             [
-                *("--content", str(arguments.images / CONTENT), "--styles", *styles),
+                *named,
                 *("--output", str(path), "--overwrite", "--network", arguments.network),
                 *cell.flags,
             ]

@@ -1,6 +1,6 @@
 """Pictures <-> arrays. A picture is (H, W, 3) float32 RGB in 0..255, in sRGB."""
 
-from .colors import match_colors, preserve_colors
+from .colors import check_color_space, match_colors, preserve_colors
 from .folders import found
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
 from .masks import Masks, as_mask, composed, painted, resize_mask
@@ -15,6 +15,7 @@ __all__ = [
     "Masks",
     "alpha",
     "as_mask",
+    "check_color_space",
     "check_extension",
     "check_finite",
     "comment",

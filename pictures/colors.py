@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
+
 import numpy as np
 
+from ..settings import DISTRIBUTION
+
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
+ROWS = 256  # of a large picture at once: the conversions hold several copies
 
 
-def preserve_colors(image: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """The luma (Rec. 601) of `image` with the chroma of `content`, both (H, W, 3) in 0..255.
+def preserve_colors(image: np.ndarray, content: np.ndarray, space: str = "ycbcr") -> np.ndarray:
+    """The luma of `image` with the chroma of `content`, both (H, W, 3) in 0..255.
 
-    In YCbCr every channel is the luma plus a function of the chroma alone, so that a new luma
-    is a shift common to the three. What leaves the gamut is clipped.
+    In `ycbcr` (Rec. 601) every channel is the luma plus a function of the chroma alone, so that a
+    new luma is a shift common to the three. In `luv` and `lab` it is CIE's lightness L* that is
+    taken from `image`, under D65, and a* and b*, or u* and v*, from `content`; what becomes darker
+    in `luv` keeps its chromaticity u', v' instead. What leaves the gamut is clipped.
+
+    Raises ValueError as `check_color_space` does.
     """
-    shift = (image - content) @ LUMA
-    return np.clip(content + shift[..., np.newaxis], 0, 255).astype(np.float32)
+    if space == "ycbcr":
+        shift = (image - content) @ LUMA
+        return np.clip(content + shift[..., np.newaxis], 0, 255).astype(np.float32)
+    check_color_space(space)
+    recoloured = np.empty(content.shape, np.float32)
+    for top in range(0, len(content), ROWS):
+        rows = slice(top, top + ROWS)
+        recoloured[rows] = _with_lightness(content[rows], image[rows], space)
+    return recoloured
+
+
+def _with_lightness(content: np.ndarray, image: np.ndarray, space: str) -> np.ndarray:
+    from skimage import color
+
+    there, back = getattr(color, f"rgb2{space}"), getattr(color, f"{space}2rgb")
+    whole = there(np.asarray(content, np.float32) / 255)
+    lightness = there(np.asarray(image, np.float32) / 255)[..., :1]
+    if space == "luv":
+        # Darker, it is the same light but dimmer: its u* and v* would be of no light at all.
+        dimmer = lightness / np.maximum(whole[..., :1], 1e-3)
+        whole[..., 1:] *= np.minimum(dimmer, 1)
+    whole[..., :1] = lightness
+    with warnings.catch_warnings():  # it tells of colours outside of the gamut, which it clips
+        warnings.simplefilter("ignore")
+        return np.clip(255 * back(whole), 0, 255)
+
+
+def check_color_space(space: str) -> None:
+    """Raise ValueError for a colour space whose conversions are not installed."""
+    if space != "ycbcr" and importlib.util.find_spec("skimage") is None:
+        raise ValueError(
+            f"--color-space {space} needs scikit-image: pip install '{DISTRIBUTION}[color]'"
+        )
 
 
 def match_colors(

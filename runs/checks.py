@@ -14,9 +14,11 @@ from .job import Job
 def check_arguments(job: Job) -> None:
     """Raise ValueError for arguments that cannot be right, whatever the files hold."""
     s = job.settings
-    s.check_styles(len(job.styles))
+    s.check_pictures(job.content is not None, len(job.styles))
     if s.feather is not None and not s.masks:
         raise ValueError("--feather is the edge of --masks, and there are none")
+    if s.colors == "content":
+        pictures.check_color_space(s.color_space)
     pictures.check_extension(job.output, s.depth)
     if s.checkpoint_output:
         pictures.check_extension(s.checkpoint_path(1))
@@ -81,16 +83,18 @@ def check_format(output: Path, width: int, height: int) -> None:
         )
 
 
-def shapes(job: Job) -> list[tuple[int, int]]:
-    """Width and height of the content and of each style, as their files have them.
+def shapes(job: Job) -> list[tuple[int, int] | None]:
+    """Width and height of the content, None without one, and of each style, as their files have
+    them.
 
     Raises OSError or ValueError for any input that cannot be read, as far as its header shows it.
     """
     found = [pictures.size(path) for path in job.inputs]
+    found = found if job.content else [None, *found]
     return found[: 1 + len(job.styles)]
 
 
-def sizes(job: Job, shapes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def sizes(job: Job, shapes: list[tuple[int, int] | None]) -> list[tuple[int, int]]:
     """Width and height of the content and of each style as they are worked on.
 
     Raises ValueError if the format of the output, or of the checkpoints, does not allow for it.

@@ -25,7 +25,7 @@ def metadata(job: Job, used: Networks) -> dict:
     return {
         PROGRAM: VERSION,
         "backend": backend.version(),
-        "content": files.named(job.content),
+        "content": job.content and files.named(job.content),
         "styles": all_named(job.styles),
         "masks": all_named(job.settings.masks),
         "style masks": all_named(job.settings.style_masks),

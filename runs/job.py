@@ -12,8 +12,8 @@ from ..settings import Settings
 class Job:
     """One run of the program: the pictures, and how."""
 
-    content: Path
-    styles: list[Path]
+    content: Path | None  # None for a picture of the styles alone
+    styles: list[Path]  # none for a picture of the content alone
     output: Path
     settings: Settings
 
@@ -21,8 +21,9 @@ class Job:
     def inputs(self) -> list[Path]:
         """Every picture that the run reads."""
         s = self.settings
+        first = [self.content] if self.content else []
         others = [*([s.initial] if s.initial else []), *(s.masks or ()), *(s.style_masks or ())]
-        return [self.content, *self.styles, *map(Path, others)]
+        return [*first, *self.styles, *map(Path, others)]
 
     @property
     def outputs(self) -> list[Path]:

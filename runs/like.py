@@ -29,6 +29,9 @@ def settings_like(path) -> dict:
     named = {source.name: name for name, of in networks.SOURCES.items() for source in of}
     named[networks.COMPACT.name] = "compact"
     found["network"] = named.get(network, network)
+    # Another spelling of `colors`, which must not speak against it where it is overridden.
+    if found.pop("preserve_colors", False):
+        found.setdefault("colors", "content")
     # Where checkpoints went is not recorded, and how often means nothing without.
     found.pop("checkpoint_iterations", None)
     return found

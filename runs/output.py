@@ -24,7 +24,7 @@ class Output:
     def of(cls, job: Job, size: tuple[int, int]) -> Output:
         """For pictures of this width and height. Raises OSError for an input that is damaged."""
         s = job.settings
-        alpha = pictures.alpha(job.content)
+        alpha = job.content and pictures.alpha(job.content)
         initial = [Path(s.initial)] if s.initial else []
         on_white = [path for path in initial if pictures.alpha(path) is not None]
         if alpha is not None and (s.alpha == "white" or not _holds_alpha(job.output)):

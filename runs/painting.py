@@ -25,15 +25,14 @@ class PaintingJob:
     contents: list[Path]  # none for textures
     output: str  # with a place for {name} where there are several
     settings: Settings
-    height: int | None = None  # of a texture
 
     def jobs(self) -> list[Job]:
-        """What is to be painted, a picture each; of a texture, the content is the output."""
+        """What is to be painted, a picture each."""
         jobs = []
         for content in self.contents or [None]:
             name = self.output.replace("{name}", content.stem if content else "texture")
             output = files.local(name)
-            jobs.append(Job(content or output, [], output, self.settings))
+            jobs.append(Job(content, [], output, self.settings))
         return jobs
 
 
@@ -50,8 +49,10 @@ def check_arguments(job: PaintingJob) -> None:
         checks.check_apart(job.contents, [one.output])
     if job.style:
         job.settings.check_styles(len(job.style))
-    if job.height is not None and (job.contents or job.height < 1):
-        raise ValueError("--height is that of a texture, at least 1; a photograph keeps its own")
+    if job.settings.colors == "content":
+        pictures.check_color_space(job.settings.color_space)
+    if job.settings.height is not None and job.contents:
+        raise ValueError("--height is that of a texture; a photograph's follows its width")
 
 
 def run(job: PaintingJob) -> int:
@@ -66,10 +67,9 @@ def run(job: PaintingJob) -> int:
     sizes = []
     for one in jobs:
         if job.contents:
-            [size] = Settings(width=s.width).sizes([pictures.size(one.content)])
+            [size] = s.sizes([pictures.size(one.content)])
         else:
-            width = s.width or TEXTURE_SIDE
-            size = width, job.height or width
+            [size] = dataclasses.replace(s, width=s.width or TEXTURE_SIDE).sizes([None])
         checks.check_format(one.output, *size)
         sizes.append(size)
     # Nothing is left of a picture that is not whole: there is no state to go on with.
@@ -103,8 +103,8 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
         output, picture = Output(s.depth, None, []), np.zeros((*size[::-1], 3), np.float32)
     tile = choose_tile(painter, size, s.device, s.tile)
     painted = paint(painter, picture, shares, s.seed, tile)
-    if s.preserve_colors and job.contents:
-        painted = pictures.preserve_colors(painted, picture)
+    if s.colors == "content" and job.contents:
+        painted = pictures.preserve_colors(painted, picture, s.color_space)
 
     settings = dataclasses.asdict(s)
     about = {
@@ -113,7 +113,7 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
         "content": files.named(one.content) if job.contents else None,
         "painter": files.named(painters.find(job.painter)),
         "shares": {name: round(share, 6) for name, share in shares.items()},
-        "settings": {name: settings[name] for name in ("width", "preserve_colors", "seed")},
+        "settings": {name: settings[name] for name in ("width", "colors", "color_space", "seed")},
     }
     output.write(one.output, painted, json.dumps(about))
     if not s.quiet:

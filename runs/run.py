@@ -71,8 +71,8 @@ def _stopped(signals: list, job: Job | None = None) -> int:
 def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
     names = ("content", *["style"] * len(job.styles))
     for name, path, (width, height) in zip(names, (job.content, *job.styles), sizes):
-        reporter.say(f"{name}: {path}, {width}x{height} pixels")
-    if sizes[0][0] > shapes[0][0]:
+        reporter.say(f"{name}: {path or 'none'}, {width}x{height} pixels")
+    if job.content and sizes[0][0] > shapes[0][0]:
         reporter.say(
             f"the content is enlarged from {shapes[0][0]}x{shapes[0][1]} pixels, and has no more "
             "detail than these"
@@ -116,7 +116,7 @@ def _paint(
     keeper = _Keeper(job, output, about, chosen, stages, reporter, first, begun is not None)
     # The pictures may be large: only the run itself holds them, and lets go of them when it can.
     steps = transfer.painted(
-        pictures.read(job.content),
+        job.content and pictures.read(job.content),
         [pictures.read(path) for path in job.styles],
         settings,
         sizes,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files, painters, pictures
-from ..settings import DISTRIBUTION, PROGRAM, VERSION, Settings, Training
+from ..settings import DISTRIBUTION, NEXT_STYLE, PROGRAM, VERSION, Settings, Training
 from . import checks
 from .console import loading_keras, stop_signals, tell
 
@@ -116,6 +116,8 @@ def check_arguments(job: TrainingJob) -> None:
         raise ValueError("--test is a photograph, and textures are painted without")
     if job.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise ValueError(f"--tensorboard needs it: pip install '{DISTRIBUTION}[tensorboard]'")
+    if NEXT_STYLE in (job.settings.style_layers or ()):
+        raise ValueError("--style-layers has one set of layers for all styles of a painter: no /")
     if job.training.free and not job.onto:
         raise ValueError("--free goes with --onto")
     checks.check_apart(job.inputs, job.outputs)

@@ -44,7 +44,7 @@ def load_networks(settings: Settings) -> Networks:
 
 
 def transfer_style(
-    content: np.ndarray,
+    content: np.ndarray | None,
     styles: Sequence[np.ndarray],
     settings: Settings | None = None,
     *,
@@ -59,8 +59,10 @@ def transfer_style(
     """Paint a picture as the command line does, every setting that concerns a picture included.
 
     Args:
-        content: (H, W, 3) RGB in 0..255, of any dtype; resized to `settings.width`.
-        styles: likewise, one or more, of any size; resized by `settings.style_scales`.
+        content: (H, W, 3) RGB in 0..255, of any dtype; resized to `settings.width`. None with a
+            `content_weight` of 0: a texture of the styles, of `settings.width` and `height`.
+        styles: likewise, of any size; resized by `settings.style_scales`. None of them with a
+            `style_weight` of 0: the content, as its layers have it.
         settings: the defaults if not given; `preset("fast")` is one place to begin.
         masks: where each style goes on the content: for each, (H, W) of any size, in 0..1 or in
             0..255, or a picture of shades of grey (H, W, 3); `settings.masks` if not given, and
@@ -84,6 +86,9 @@ def transfer_style(
         OutOfMemory: memory could not be had while the run was on.
     """
     settings = settings or Settings()
+    settings.check_pictures(content is not None, len(styles))
+    if settings.colors == "content":
+        pictures.check_color_space(settings.color_space)
     if initial is None and settings.initial:
         initial = pictures.read(settings.initial)
     numbers = ["the content", *(f"style {i}" for i in range(1, len(styles) + 1)), "the initial"]
@@ -95,7 +100,8 @@ def transfer_style(
             network = load_networks(settings)
         elif not isinstance(network, Networks):
             network = Networks(None, network, None)
-    shapes = settings.sizes([picture.shape[1::-1] for picture in (content, *styles)])
+    shapes = [None if picture is None else picture.shape[1::-1] for picture in (content, *styles)]
+    shapes = settings.sizes(shapes)
     if masks is None and settings.masks:
         masks = [pictures.mask(path) for path in settings.masks]
     if style_masks is None and settings.style_masks:
@@ -139,6 +145,10 @@ def painted(
 ) -> Iterator[Progress]:
     """As `transfer_style`, with settings from `resolved`, the shapes that they were for, and masks
     from `placed_masks`."""
+    if content is None:  # a canvas for the noise, that nothing looks at
+        content = np.zeros((*shapes[0][::-1], 3), np.float32)
+        if initial is None:
+            settings = replace(settings, initial_noiseblend=1.0)
     content, *styles = (
         pictures.resize(np.asarray(picture, np.float32), *shape)
         for picture, shape in zip((content, *styles), shapes)
@@ -155,7 +165,8 @@ def painted(
         )
     steps = _on_device(steps, settings.device)
     if settings.colors == "content":
-        steps = _changed(steps, lambda image: pictures.preserve_colors(image, content))
+        space = settings.color_space
+        steps = _changed(steps, lambda image: pictures.preserve_colors(image, content, space))
     if masks.painted is not None:
         steps = _changed(steps, lambda image: pictures.composed(image, content, masks.painted))
     return steps

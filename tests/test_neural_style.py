@@ -107,7 +107,10 @@ def test_sizes_are_those_of_the_reference(arguments, capsys):
         ("--pooling avg", {"pooling": "avg"}),
         ("--initial other.png", {"initial": "other.png"}),
         ("--initial-noiseblend 0.5", {"initial_noiseblend": 0.5}),
-        ("--preserve-colors", {"preserve_colors": True}),
+        ("--preserve-colors", {"colors": "content"}),
+        ("--colors content --color-space lab", {"colors": "content", "color_space": "lab"}),
+        ("--strength 0.7", {"strength": 0.7}),
+        ("--style-layers relu1_1 relu2_1:.5", {"style_layers": ("relu1_1", "relu2_1:.5")}),
         ("--style-blend-weights 1 3", {"style_blend_weights": (1.0, 3.0)}),
         ("--style-scales 1 .5", {"style_scales": (1.0, 0.5)}),
         ("--content-weight-blend 0.2", {"content_weight_blend": 0.2}),
@@ -284,6 +287,12 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--alpha", "black"], "--alpha is keep or white, not black"),
         (["--depth", "12"], "--depth is 8 or 16, not 12"),
         (["--depth", "16", "--output", "out.jpg"], "out.jpg cannot hold 16 bits a channel"),
+        (["--strength", "2"], "--strength must be at most 1, not 2"),
+        (["--strength", "1", "--content-weight", "0"], "--strength is between content and style"),
+        (["--color-space", "hsv"], "--color-space is ycbcr or luv or lab, not hsv"),
+        (["--height", "30"], "--height is for want of a --content: with one, --width is"),
+        (["--style-layers", "relu1_1", "/", "relu2_1"], "the layers of 2 styles, for 1 style"),
+        (["--style-layers", "/", "relu2_1"], "--style-layers has a style without layers"),
     ],
 )
 def test_usage_errors_exit_with_2(arguments, capsys, tmp_path, more, says):
@@ -292,6 +301,89 @@ def test_usage_errors_exit_with_2(arguments, capsys, tmp_path, more, says):
 
 def test_what_is_required(capsys, tmp_path):
     fails(capsys, tmp_path, 2, "required: --content, --styles, --output")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("--styles a.png --output o.png", "required: --content (--content-weight 0 and a --width"),
+        ("--content a.png --output o.png", "required: --styles (--style-weight 0 needs no styles)"),
+        ("--content-weight 0 --output o.png", "required: --styles (--style-weight 0"),
+        (
+            "--content-weight 0 --styles a.png --output o.png",
+            "without --content, --width says how large the picture is to be",
+        ),
+        (
+            "--content-weight 0 --width 40 --styles a.png --output o.png --preserve-colors",
+            "--colors content takes the colours of a content: name one",
+        ),
+        (
+            "--content-weight 0 --width 40 --styles a.png --output o.png --painter paintbox",
+            "--painter starts from what it paints of a content: name one",
+        ),
+    ],
+)
+def test_a_missing_picture_is_said(capsys, tmp_path, given, says):
+    fails(capsys, tmp_path, 2, says, *given.split())
+
+
+ALONE = {
+    "texture": ["--styles", "style.png", "--content-weight", "0", "--height", "70"],
+    "content": ["--content", "content.png", "--style-weight", "0"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ALONE)
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--optimizer", "adam", "--checkpoint-output", "c%d.jpg", "--checkpoint-iterations", "3"],
+        ["--preset", "keras"],
+        ["--preset", "gatys", "--style-layers", "relu1_1", "relu2_1"],
+        ["--preset", "fast", "--warm-start", "other.mat", "--width", "140", "--tile", "64"],
+        ["--style-loss", "wasserstein", "--scales", "auto", "--width", "140"],
+    ],
+    ids=["adam", "sgd", "gatys", "fast-in-tiles", "wasserstein-from-coarse-to-fine"],
+)
+def test_a_picture_of_the_styles_alone_or_of_the_content_alone(
+    arguments, mat, tmp_path, killed, kind, more
+):
+    """With every optimiser, whole and cut short; with the settings of its own and again."""
+    write_mat(tmp_path / "other.mat", layers=small_layers(seed=1))
+    given = [*("--network", mat, "--width", "80", "--iterations", "6"), *ALONE[kind], *more]
+    command = [*given, "--state-minutes", "0", "--print-iterations", "2", "--output"]
+    assert main(*command, "out.png") == 0
+    width = int(given[len(given) - 1 - given[::-1].index("--width") + 1])
+    height = 70 if kind == "texture" else width * 40 // 48
+    assert images.size("out.png") == (width, height)
+    about = json.loads(images.comment("out.png"))
+    if kind == "texture":
+        assert about["content"] is None and about["settings"]["height"] == 70
+    else:
+        assert about["styles"] == [] and about["content"]["name"] == "content.png"
+    killed(2, *command, "cut.png", "--overwrite")
+    assert main(*command, "cut.png", "--overwrite", "--resume") == 0
+    assert Path("cut.png").read_bytes() == Path("out.png").read_bytes()
+    Path("small.mat").write_bytes(mat.read_bytes())
+    named = ALONE[kind][:2]
+    assert main(*named, "--like", "out.png", "--network", mat, "--output", "like.png") == 0
+    assert (images.read("like.png") == images.read("out.png")).all()
+
+
+def test_a_texture_says_its_size_and_may_start_from_a_picture(arguments, mat, capsys):
+    command = [*("--network", mat, "--iterations", "1", "--width", "30"), *ALONE["texture"]]
+    assert main(*command, "--output", "a.png") == 0
+    out = capsys.readouterr().out
+    assert "content: none, 30x70 pixels" in out and "style: style.png, 30x41 pixels" in out
+    more = ["--initial", "other.png", "--learning-rate", "1e-6", "--output", "b.png"]
+    assert main(*command, *more) == 0
+    initial = images.resize(images.read("other.png"), 30, 70)
+    assert np.abs(images.read("b.png") - initial).max() <= 1
+    # The settings of a texture with a photograph, which has a height of its own.
+    more = ["--content", "content.png", "--content-weight", "5", "--network", mat]
+    assert main(*more, "--like", "a.png", "--styles", "style.png", "--output", "c.png") == 0
+    assert images.size("c.png") == (30, 25)
 
 
 @pytest.mark.parametrize(
@@ -754,6 +846,45 @@ def test_like_another_picture_is_with_its_settings(arguments, mat, capsys, tmp_p
     fails(capsys, tmp_path, 2, says, *arguments, "--like", "first.jpg", "--preset", "fast")
     says = "none.png: No such file"
     fails(capsys, tmp_path, 1, says, *arguments, "--like", "none.png")
+
+
+def test_like_a_picture_but_in_other_colours(arguments):
+    """What is recorded of --preserve-colors does not speak against what is asked for."""
+    assert main(*arguments, "--preserve-colors", "--output", "first.png") == 0
+
+    def like(*more):
+        words = [*arguments, "--like", "first.png", *more]
+        return neural_style.job_of(neural_style.build_parser().parse_args(words)).settings
+
+    assert like().colors == "content"
+    assert like("--colors", "style").colors == "style"
+    assert like("--colors", "match").colors == "match"
+    about = json.loads(images.comment("first.png"))
+    about["settings"] |= {"colors": "match"}
+    images.write("first.png", images.read("first.png"), json.dumps(about))
+    assert like().colors == "match" and like("--preserve-colors").colors == "content"
+    about["settings"] |= {"preserve_colors": True}  # as it was once recorded
+    del about["settings"]["colors"]
+    images.write("first.png", images.read("first.png"), json.dumps(about))
+    assert like().colors == "content" and like("--colors", "style").colors == "style"
+
+
+def test_strength_space_and_layers_of_each_style_are_in_the_picture_and_taken_over(arguments):
+    pytest.importorskip("skimage")
+    more = ["--strength", "0.8", "--colors", "content", "--color-space", "luv"]
+    layers = ["relu1_1", "/", "relu3_1:2", "relu4_1"]
+    both = ["--styles", "style.png", "other.png", "--depth", "16"]
+    assert main(*arguments, *both, *more, "--style-layers", *layers) == 0
+    about = json.loads(images.comment("out.png"))["settings"]
+    assert (about["strength"], about["color_space"]) == (0.8, "luv")
+    assert about["style_layers"] == layers
+    pixels = images.read("out.png")
+    assert (pixels != pixels.round()).mean() > 0.5
+    like = [*arguments, *both, "--like", "out.png", "--output"]
+    assert main(*like, "again.png") == 0
+    assert (images.read("again.png") == pixels).all()
+    assert main(*like, "other-space.png", "--color-space", "ycbcr") == 0
+    assert (images.read("other-space.png") != pixels).any()
 
 
 def test_a_pipe_that_nobody_reads_any_more_costs_no_picture(arguments, tmp_path):

@@ -146,3 +146,38 @@ def test_arrays_in_arrays_out_as_the_readme_says(network):
     settings = preset("neural-style", width=24, iterations=3, preserve_colors=True)
     seen = list(transfer_style(picture(40, 48), [picture(50, 36)], settings, network=network))
     assert seen[-1].iteration == 3 and seen[-1].image.shape == (20, 24, 3)
+
+
+def test_a_texture_and_a_reconstruction_from_arrays(network):
+    from neural_style_keras import preset, transfer_style
+
+    texture = preset("neural-style", content_weight=0, width=40, height=24, iterations=3)
+    seen = list(transfer_style(None, [picture(50, 36)], texture, network=network))
+    assert seen[-1].image.shape == (24, 40, 3) and seen[-1].losses.content == 0
+    again = list(
+        transfer_style(
+            picture(24, 40),
+            [picture(50, 36)],
+            network=network,
+            settings=preset("neural-style", content_weight=0, iterations=3),
+        )
+    )
+    assert (again[-1].image == seen[-1].image).all()  # of the content, only the size was taken
+    content = preset("neural-style", style_weight=0, iterations=3)
+    seen = list(transfer_style(picture(40, 48), [], content, network=network))
+    assert seen[-1].losses.style == 0 < seen[-1].losses.content
+    with pytest.raises(ValueError, match="there is no content: name one"):
+        transfer_style(None, [picture(50, 36)], network=network)
+    with pytest.raises(ValueError, match="there are no styles: name one"):
+        transfer_style(picture(40, 48), [], network=network)
+    with pytest.raises(ValueError, match="without --content, --width says how large"):
+        transfer_style(None, [picture(50, 36)], preset("gatys", content_weight=0))
+
+
+@pytest.mark.parametrize("recipe", ["keras", "tensorflow-tutorial", "pytorch-tutorial"])
+def test_a_texture_of_a_recipe_that_starts_from_the_content_starts_from_noise(network, recipe):
+    from neural_style_keras import preset, transfer_style
+
+    settings = preset(recipe, content_weight=0, width=40, iterations=1)
+    first, *_ = transfer_style(None, [picture(50, 36)], settings, network=network)
+    assert first.iteration == 0 and first.image.std((0, 1)).min() > 0.1

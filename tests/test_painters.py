@@ -546,6 +546,7 @@ def test_textures_take_no_photograph(arguments, tmp_path, capsys):
     assert (images.read("t.png") != images.read("v.png")).any()
     capsys.readouterr()
     assert main(*apply, "w.png", "--content", "content.png") == 2
+    assert "--height is that of a texture; a photograph's" in capsys.readouterr().err
     assert main(*apply[:3], "--content", "content.png", "--output", "w.png") == 1
     assert "paints textures: leave --content out" in capsys.readouterr().err
 
@@ -564,6 +565,7 @@ def test_textures_take_no_photograph(arguments, tmp_path, capsys):
         (["--side", "50"], 2, "--side must be at least 64"),
         (["--recipe", "texture"], 2, "--texture learns without photographs"),
         (["--free"], 2, "--free goes with --onto"),
+        (["--style-layers", "relu1_1", "/", "relu2_1"], 2, "one set of layers for all styles"),
         (["--onto", "batch.keras"], 1, "train all weights with --free"),
         (["--onto", "other.keras", "--output", "other.keras"], 2, "written over the input other"),
         (["--styles", "tiny.png"], 1, "must be at least 16x16"),

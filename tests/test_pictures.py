@@ -2,6 +2,7 @@ import io
 import struct
 import sys
 import types
+import warnings
 import zlib
 
 import numpy as np
@@ -459,6 +460,42 @@ def test_preserved_colours_have_the_chroma_of_one_and_the_luma_of_the_other():
     got = ycbcr(images.preserve_colors(stylised, content))
     assert np.abs(got[..., 0] - ycbcr(stylised)[..., 0]).max() <= 1
     assert np.abs(got[..., 1:] - ycbcr(content)[..., 1:]).max() <= 1
+
+
+@pytest.mark.parametrize("space", ["luv", "lab"])
+def test_preserved_colours_in_cies_spaces(space):
+    """The one's lightness and the other's chroma, with the fraction that 16 bits hold."""
+    color = pytest.importorskip("skimage.color")
+    there = getattr(color, f"rgb2{space}")
+    content = 120 + 0.2 * (picture(300, 20) - 128) + 0.3
+    stylised = 120 + 0.2 * (picture(300, 20, seed=1) - 128)
+    got = images.preserve_colors(stylised, content, space)
+    assert got.dtype == np.float32 and got.shape == content.shape
+    assert np.abs(there(got / 255)[..., 0] - there(stylised / 255)[..., 0]).max() < 0.01
+    wanted = there(content / 255)
+    if space == "luv":  # where it is darker, the same chromaticity
+        dimmer = there(stylised / 255)[..., :1] / wanted[..., :1]
+        wanted[..., 1:] *= np.minimum(dimmer, 1)
+    assert np.abs(there(got / 255)[..., 1:] - wanted[..., 1:]).max() < 0.02
+    if space == "luv":
+        saturated = np.zeros((2, 2, 3), "f4") + np.float32([255, 0, 255])
+        dark = images.preserve_colors(np.full((2, 2, 3), 10, "f4"), saturated, space)
+        assert dark.max() < 60 and dark[..., 1].max() < 1  # dim, of the same hue
+    assert np.abs(images.preserve_colors(content, content, space) - content).max() < 0.01
+    # A blue as light as a yellow is there no more: it is clipped, without a warning.
+    blue, white = np.zeros((2, 2, 3), "f4") + [0, 0, 255], np.full((2, 2, 3), 250, "f4")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clipped = images.preserve_colors(white, blue.astype("f4"), space)
+    assert np.isfinite(clipped).all() and clipped.min() >= 0 and clipped.max() <= 255
+
+
+def test_a_colour_space_that_is_not_installed_is_said(monkeypatch):
+    images.check_color_space("ycbcr")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    images.check_color_space("ycbcr")
+    with pytest.raises(ValueError, match=r"--color-space lab needs scikit-image: pip install 'neu"):
+        images.preserve_colors(picture(4, 4), picture(4, 4), "lab")
 
 
 def test_matched_colours_have_the_mean_and_the_covariance_of_the_other():

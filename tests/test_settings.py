@@ -2,7 +2,16 @@ import dataclasses
 import math
 
 import pytest
-from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, preset
+from neural_style_keras.settings import (
+    PRESETS,
+    STRONGEST,
+    STYLE_LAYERS,
+    USUAL_PIXELS,
+    WEAKEST,
+    Settings,
+    flag,
+    preset,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +38,15 @@ from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, p
         ({"content_layers": ("relu4_2:x",)}, "--content-layers takes LAYER or LAYER:WEIGHT"),
         ({"style_layers": (":1",)}, "--style-layers takes LAYER or LAYER:WEIGHT, not :1"),
         ({"style_layers": ("relu1_1:-1",)}, "--style-layers takes LAYER or LAYER:WEIGHT"),
+        ({"style_layers": ("relu1_1", "/")}, "--style-layers has a style without layers"),
+        ({"style_layers": ("relu1_1", "/", "/", "relu2_1")}, "a style without layers"),
+        ({"content_layers": ("relu1_1", "/")}, "--content-layers takes LAYER or LAYER:WEIGHT"),
+        ({"strength": 1.01}, "--strength must be at most 1"),
+        ({"strength": -0.1}, "--strength must be at least 0"),
+        ({"strength": 0.7, "content_weight": 0}, "--strength is between content and style"),
+        ({"strength": 0.7, "style_weight": 0}, "--strength is between content and style"),
+        ({"color_space": "hsv"}, "--color-space is ycbcr or luv or lab, not hsv"),
+        ({"height": 0}, "--height must be at least 1"),
         ({"tile": "big"}, "--tile is auto or a number of pixels"),
         ({"tile": "-5"}, "--tile is auto or a number of pixels"),
         ({"scales": "1"}, "--scales is off, auto or a factor above 1"),
@@ -143,3 +161,87 @@ def test_values_of_another_type_are_refused_from_python_too(choice, says):
 
 def test_a_number_may_stand_for_its_text():
     assert Settings(tile=512, scales=1.5) == Settings(tile="512", scales="1.5")
+
+
+def test_the_strength_moves_the_ratio_of_style_to_content_and_nothing_at_a_half():
+    steps = [0, 0.25, 0.5, 0.75, 1]
+    found = [Settings(strength=s).strengths(12345) for s in steps]
+    ratios = [style / content for content, style in found]
+    assert ratios == pytest.approx([WEAKEST, WEAKEST**0.5, 1, STRONGEST**0.5, STRONGEST])
+    assert 0 < ratios[0] < 1 < ratios[-1] < math.inf
+    # What counts most keeps its weight, against the smoothness and the learning rate.
+    assert all(max(each) == 1 for each in found)
+    assert Settings().strengths(12345) == Settings(strength=0.5).strengths(12345) == (1, 1)
+    assert Settings(strength=0.5, content_weight=0).strength == 0.5  # which changes nothing
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_strength_is_the_recipes_own_at_the_usual_size(name):
+    recipe = PRESETS[name].settings
+    assert Settings(**recipe, strength=0.5).strengths(USUAL_PIXELS) == (1, 1)
+    is_sum = preset(name).content_loss in ("sum", "half-sum")
+    content, style = preset(name, strength=0.5).strengths(4 * USUAL_PIXELS)
+    assert (content, style) == (0.25 if is_sum else 1, 1)
+    assert preset(name).strengths(4 * USUAL_PIXELS) == (1, 1)
+
+
+def test_each_style_may_have_layers_of_its_own():
+    s = Settings(
+        style_layers=("relu1_1:3", "relu2_1:1", "/", "relu2_1:2", "relu4_1:1"),
+        style_blend_weights=(1, 3),
+    )
+    assert s.style_weights() == {"relu1_1": 0.75, "relu2_1": 1.75, "relu4_1": 0.75}
+    shares = s.layer_shares(2)
+    assert shares["relu1_1"] == (1, 0) and shares["relu4_1"] == (0, 1)
+    assert shares["relu2_1"] == pytest.approx((0.25 / 1.75, 1.5 / 1.75))
+    with pytest.raises(ValueError, match="the layers of 2 styles, for 3 styles"):
+        Settings(style_layers=("relu1_1", "/", "relu2_1")).check_styles(3)
+    with pytest.raises(ValueError, match="the layers of 2 styles, for 1 style: give those of"):
+        s.__class__(style_layers=s.style_layers).check_styles(1)
+    # A layer of a style that has no share is not computed.
+    alone = Settings(style_layers=s.style_layers, style_blend_weights=(1, 0))
+    assert alone.style_weights() == {"relu1_1": 3, "relu2_1": 1}
+    plain = Settings(style_layers=("relu1_1", "relu2_1", "/", "relu4_1"))
+    assert plain.style_weights() == {"relu1_1": 0.25, "relu2_1": 0.25, "relu4_1": 0.5}
+    same = Settings(style_layers=("relu1_1:2",), style_blend_weights=(1, 3)).layer_shares(2)
+    assert same == {"relu1_1": (0.25, 0.75)}
+
+
+@pytest.mark.parametrize(
+    ("choice", "has_content", "styles", "says"),
+    [
+        ({}, False, 1, "there is no content: name one, or --content-weight 0 for none"),
+        ({}, True, 0, "there are no styles: name one, or --style-weight 0 for none"),
+        ({"content_weight": 0}, False, 1, "without --content, --width says how large"),
+        ({"height": 9}, True, 1, "--height is for want of a --content: with one, --width"),
+        (
+            *({"content_weight": 0, "width": 9, "colors": "match"}, False, 1),
+            "--colors match takes the colours of a content",
+        ),
+        (
+            *({"content_weight": 0, "width": 9, "painter": "paintbox"}, False, 1),
+            "--painter starts from what it paints of a content",
+        ),
+    ],
+)
+def test_a_picture_that_is_missing_is_named(choice, has_content, styles, says):
+    with pytest.raises(ValueError, match=says):
+        Settings(**choice).check_pictures(has_content, styles)
+
+
+def test_a_picture_that_has_no_weight_may_be_missing():
+    texture = Settings(content_weight=0, width=30)
+    texture.check_pictures(False, 2)
+    assert texture.sizes([None, (10, 20)]) == [(30, 30), (30, 60)]
+    assert Settings(content_weight=0, width=30, height=7).sizes([None]) == [(30, 7)]
+    content = Settings(style_weight=0, style_blend_weights=(1, 2))
+    content.check_pictures(True, 0)
+    assert content.sizes([(10, 20)]) == [(10, 20)] and content.layers() == ["relu4_2"]
+
+
+def test_preserved_colours_are_a_spelling_that_does_not_stay():
+    s = Settings(preserve_colors=True)
+    assert s == Settings(colors="content")
+    assert dataclasses.replace(s, colors="style").colors == "style"
+    with pytest.raises(ValueError, match="and not --colors match"):
+        Settings(preserve_colors=True, colors="match")

@@ -61,7 +61,7 @@ class Objective:
         Args:
             content: (H, W, 3) RGB in 0..255; or a batch (n, H, W, 3), each of its own.
             styles: likewise, each of any size; a batch has a style for each content.
-            settings: the weights, the layers, the pooling and the precision.
+            settings: the weights, the layers, the pooling, the padding and the precision.
             parameters: the network, from `vgg.load`.
             tile: the side of the tiles in pixels, rounded up to the poolings' grid; 0 for none.
             masks: name of a term -> (H, W), the weight of each position of the content in it.
@@ -80,6 +80,7 @@ class Objective:
             names,
             settings.pooling,
             backend.arithmetic(settings.precision, settings.device),
+            settings.padding,
         )
         self.strides = {name: parameters.stride([name]) for name in names}
         stride = parameters.stride(names)
@@ -251,12 +252,10 @@ class Objective:
 
     def _view(self, network, crop, shape: Shape, size=None, corner=(0, 0)) -> losses.View:
         features = network(crop) if network is not None else {}
-        rows = slice(shape.top, shape.top + shape.own_height)
-        columns = slice(shape.left, shape.left + shape.own_width)
+        bottom, right = shape.top + shape.own_height, shape.left + shape.own_width
         return losses.View(
             features={k: shape.own(f, self.strides[k]) for k, f in features.items()},
-            rows=crop[:, rows.start : rows.stop + shape.below, columns],
-            columns=crop[:, rows, columns.start : columns.stop + shape.right],
+            pixels=crop[:, shape.top : bottom + shape.below, shape.left : right + shape.right],
             size=size or self.size,
             strides=self.strides,
             corner=corner,

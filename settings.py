@@ -340,13 +340,13 @@ class Settings:
         above=0,
         meta="RATIO",
     )
-    first_iterations: int | None = _option(
+    scale_first: float | None = _option(
         None,
         OPTIMISER,
-        "iterations at the coarsest size; --iterations are then those of each of the others",
-        least=1,
-        meta="N",
-        none="--iterations are shared by all sizes",
+        "give each size --iterations, and the coarsest this many times as many",
+        above=0,
+        meta="FACTOR",
+        none="all sizes share them",
     )
 
     warm_start: str | None = _option(
@@ -945,7 +945,7 @@ PRESETS = {
             "average": 0.99,
             "scales": str(math.sqrt(2)),
             "scales_from": 128,
-            "first_iterations": 1000,
+            "scale_first": 2.0,
             "iterations": 500,
         },
     ),

@@ -51,7 +51,7 @@ def sizes(
         (width, height, last iteration) of each size; the last is the result's.
     """
     found, factor = [(width, height)], settings.scale_factor()
-    first, each = settings.first_iterations, settings.iterations
+    first, each = settings.scale_first, settings.iterations
     while factor and (first or len(found) < each):
         shrink = factor ** len(found)
         size = (round(width / shrink), round(height / shrink))
@@ -59,6 +59,7 @@ def sizes(
             break
         found.append(size)
     if factor and first:
+        first = max(1, round(first * each))
         return [(*size, first + i * each) for i, size in enumerate(reversed(found))]
     weights = [settings.scale_ratio**-i for i in range(len(found))]
     ends, done = [], 0

@@ -232,10 +232,10 @@ def test_an_average_is_that_of_the_steps_so_far(network, tile, optimizer):
 @pytest.mark.parametrize("tile", ["0", "64"])
 def test_an_average_goes_on_from_its_state_as_if_it_had_never_stopped(network, tile):
     """Within a size, where one ends, and after it."""
-    content, style = picture(80, 96), picture(70, 90, seed=1)
+    content, style = picture(96, 112), picture(90, 100, seed=1)
     s = Settings(
         **{"average": 0.9, "initial_noiseblend": 0, "clip": True, "scales": "1.4", "tile": tile},
-        **{"first_iterations": 4, "iterations": 3, "learning_rate": 5, "print_iterations": 1},
+        **{"scale_first": 1.3, "iterations": 3, "learning_rate": 5, "print_iterations": 1},
         **{"checkpoint_iterations": 1, "checkpoint_output": "%d.png"},
     )
     whole = list(stylize(content, [style], s, network))
@@ -249,10 +249,10 @@ def test_an_average_goes_on_from_its_state_as_if_it_had_never_stopped(network, t
 
 @pytest.mark.every_backend
 def test_each_size_begins_with_the_average_and_the_moments_of_the_one_before(network, monkeypatch):
-    content, style = picture(80, 96), picture(70, 90, seed=1)
+    content, style = picture(96, 112), picture(90, 100, seed=1)
     s = preset(
         "wasserstein",
-        **{"scales_from": 64, "first_iterations": 4, "iterations": 2, "tile": "0"},
+        **{"scales_from": 64, "scale_first": 2, "iterations": 2, "tile": "0"},
         **{"checkpoint_iterations": 4, "checkpoint_output": "%d.png"},
     )
     begin, begun = Descent.__init__, []
@@ -266,12 +266,12 @@ def test_each_size_begins_with_the_average_and_the_moments_of_the_one_before(net
     assert len(begun) == 2
     start, state, known = begun[1]
     average = states[0].image
-    assert average.shape == (1, 57, 68, 3) and start.shape == (1, 80, 96, 3)
-    assert np.allclose(start, enlarged(average, (80, 96)), atol=1e-4)
+    assert average.shape == (1, 68, 79, 3) and start.shape == (1, 96, 112, 3)
+    assert np.allclose(start, enlarged(average, (96, 112)), atol=1e-4)
     steps, rate, first, second, taken, image = known
     assert steps == 4 and rate == pytest.approx(0.02 * 255) and taken == 0
     assert np.array_equal(image, start)
-    falls = 57 * 68 / (80 * 96)
+    falls = 68 * 79 / (96 * 112)
     assert first.shape == second.shape == start.shape
     for moment, before, order in [(first, state[2], 1), (second, state[3], 2)]:
         assert before.any()

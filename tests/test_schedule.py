@@ -59,10 +59,10 @@ def test_the_sizes_of_wasserstein_grow_by_a_root_of_two_from_128():
     # It is the longer side that is no less than 128.
     assert sizes(384, 512, s)[0] == (96, 128, 1000)
     assert widths(180, 120, s) == [(180, 1000)]
-    assert widths(512, 512, replace(s, iterations=5))[-1] == (512, 1000 + 4 * 5)
+    assert widths(512, 512, replace(s, iterations=5))[-1] == (512, 2 * 5 + 4 * 5)
     assert widths(512, 512, replace(s, scales="off", iterations=5)) == [(512, 5)]
     # Not even more sizes than iterations are too many.
-    assert widths(512, 512, replace(s, iterations=1, first_iterations=1))[-1] == (512, 5)
+    assert widths(512, 512, replace(s, iterations=1, scale_first=0.1))[-1] == (512, 5)
 
 
 def test_the_coarsest_size_can_be_chosen():

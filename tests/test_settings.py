@@ -41,7 +41,7 @@ from neural_style_keras.settings import PRESETS, STYLE_LAYERS, Settings, flag, p
         ({"average": 1.0}, "--average must be below 1"),
         ({"average": 0.9, "optimizer": "lbfgs"}, "--average is of the steps of adam or sgd"),
         ({"scales_from": 63}, "--scales-from must be at least 64"),
-        ({"first_iterations": 0}, "--first-iterations must be at least 1"),
+        ({"scale_first": 0.0}, "--scale-first must be above 0"),
         ({"tv_exponent": 0.5}, "--tv-exponent must be at least 1"),
         ({"noise": "none"}, "--noise is normal or uniform or uniform-around-mean"),
         ({"learning_rate_decay": 0.0}, "--learning-rate-decay must be above 0"),
@@ -70,7 +70,7 @@ def test_the_defaults_are_those_users_know():
     assert (s.gram_divisor, s.tv_loss, s.tv_exponent) == ("activations", "mean", 2)
     assert (s.optimizer, s.learning_rate_decay, s.clip) == ("adam", 1, False)
     assert (s.padding, s.normalize_network, s.average) == ("zeros", "off", 0)
-    assert (s.scales, s.scales_from, s.first_iterations) == ("off", 64, None)
+    assert (s.scales, s.scales_from, s.scale_first) == ("off", 64, None)
 
 
 @pytest.mark.parametrize("pattern", ["out_{:05}.jpg", "out_%05d.jpg"])

@@ -87,7 +87,8 @@ class Objective:
         if tile:
             check_tiles(parameters, names)
         tile = -(-tile // stride) * stride
-        halo = -(-parameters.reach(names) // stride) * stride if tile else 0
+        # One pixel at least, for the differences of neighbours.
+        halo = -(-max(1, parameters.reach(names)) // stride) * stride if tile else 0
         self._cut = functools.partial(grid, tile=tile, halo=halo)
         self._mean_pixel = parameters.mean_pixel
         self._compiled, self._on_tile = {}, on_tile

@@ -105,7 +105,9 @@ def style_loss(gram, target, kind: str = "mean"):
     return STYLE[kind](gram.shape[-1]) * ops.sum(ops.square(gram - target), axis=(-2, -1))
 
 
-def total_variation(image, across=None, size=None, weights=None, kind="mean", exponent=2.0):
+def total_variation(
+    image, across=None, size=None, weights=None, kind="mean", exponent=2.0, both=None
+):
     """How rough a picture is, by the differences d of vertical neighbours and e of horizontal ones.
 
     After Mahendran and Vedaldi, arXiv 1412.0035, section 3.2, whose family is Σ (d² + e²)^(β/2);
@@ -119,8 +121,11 @@ def total_variation(image, across=None, size=None, weights=None, kind="mean", ex
         weights: of the part's pixels, each of which stands for the differences to the one below
             and to the one to the right, (1, H, W, 1) float32.
         kind: `mean`, the mean of |d|^β plus that of |e|^β; `sum`, their sums; `isotropic-sum`,
-            the paper's, over the pixels that have both neighbours.
+            the paper's, over the pixels that have both neighbours; `nine-point`, two thirds of
+            those means and a sixth of those of the differences along both diagonals.
         exponent: β, at least 1.
+        both: the part's rows and columns, the row below and the column to the right; `image` if
+            not given. Only `nine-point` needs it.
 
     Returns:
         (n,) float32, one loss per picture.
@@ -139,7 +144,14 @@ def total_variation(image, across=None, size=None, weights=None, kind="mean", ex
     if kind == "sum":
         return vertical + horizontal
     rows, columns = (float(n * channels) for n in ((height - 1) * width, height * (width - 1)))
-    return vertical / rows + horizontal / columns
+    means = vertical / rows + horizontal / columns
+    if kind == "mean":
+        return means
+    both = image if both is None else _float32(both)
+    falling = ops.square(both[:, 1:, 1:] - both[:, :-1, :-1])
+    rising = ops.square(both[:, :-1, 1:] - both[:, 1:, :-1])
+    diagonals = sum(_weighted_sum(_power(x, exponent / 2), weights) for x in (falling, rising))
+    return 2 / 3 * means + 1 / 6 * diagonals / float((height - 1) * (width - 1) * channels)
 
 
 EPSILON = 1e-4  # added to the variances, lest a covariance be singular
@@ -279,8 +291,9 @@ class View:
     """What a term sees of a batch of pictures: the whole of them, or what one tile owns."""
 
     features: Mapping[str, Any]  # layer -> (n, h, w, N) activations, of any float dtype
-    rows: Any  # (n, h, w, 3) pixels less the mean pixel, with the row below where there is one
-    columns: Any  # likewise, with the column to the right
+    # (n, h, w, 3) less the mean pixel, with the row below and the column to the right where there
+    # are such
+    pixels: Any
     size: tuple[int, int]  # height and width of the whole pictures in pixels
     strides: Mapping[str, int]  # layer -> pixels between its positions, per axis
     corner: tuple[int, int]  # row and column of the first pixel that is owned
@@ -288,6 +301,16 @@ class View:
     # From `position_weights`, of the whole pictures:
     regions: Sequence[Mapping[int, np.ndarray]] = ()  # each style's own; none for all of it
     painted: Mapping[int, np.ndarray] | None = None  # how much is painted; None for all of it
+
+    @property
+    def rows(self):
+        """The pixels that are owned, and the row below."""
+        return self.pixels[:, :, : self.owned[1]]
+
+    @property
+    def columns(self):
+        """The pixels that are owned, and the column to the right."""
+        return self.pixels[:, : self.owned[0]]
 
     def positions(self, layer: str) -> int:
         """How many positions a layer has in the whole of a picture."""
@@ -491,8 +514,9 @@ class TotalVariation:
         return {} if view.painted is None else {"pixels": view.weights(view.painted)}
 
     def sums(self, view: View, taken):
+        weights = taken.get("pixels")
         return self.weight * total_variation(
-            view.rows, view.columns, view.size, taken.get("pixels"), self.kind, self.exponent
+            *(view.rows, view.columns, view.size, weights, self.kind, self.exponent, view.pixels)
         )
 
 

@@ -62,7 +62,7 @@ class Objective:
         Args:
             content: (H, W, 3) RGB in 0..255; or a batch (n, H, W, 3), each of its own.
             styles: likewise, each of any size; a batch has a style for each content.
-            settings: the weights, the layers, the pooling and the precision.
+            settings: the weights, the layers, the pooling, the padding and the precision.
             parameters: the network, from `vgg.load`.
             tile: the side of the tiles in pixels, rounded up to the poolings' grid; 0 for none.
             masks: where each style goes and what of it is taken, of any size; where nothing is
@@ -84,13 +84,15 @@ class Objective:
             names,
             settings.pooling,
             backend.arithmetic(settings.precision, settings.device),
+            settings.padding,
         )
         self.strides = {name: parameters.stride([name]) for name in names}
         stride = parameters.stride(names)
         if tile:
             check_tiles(parameters, names)
         tile = -(-tile // stride) * stride
-        halo = -(-parameters.reach(names) // stride) * stride if tile else 0
+        # One pixel at least, for the differences of neighbours.
+        halo = -(-max(1, parameters.reach(names)) // stride) * stride if tile else 0
         self._cut = functools.partial(grid, tile=tile, halo=halo)
         self._mean_pixel = parameters.mean_pixel
         self._compiled, self._on_tile = {}, on_tile
@@ -287,12 +289,10 @@ class Objective:
 
     def _view(self, network, crop, shape: Shape, size=None, corner=(0, 0), **masks) -> losses.View:
         features = network(crop) if network is not None else {}
-        rows = slice(shape.top, shape.top + shape.own_height)
-        columns = slice(shape.left, shape.left + shape.own_width)
+        bottom, right = shape.top + shape.own_height, shape.left + shape.own_width
         return losses.View(
             features={k: shape.own(f, self.strides[k]) for k, f in features.items()},
-            rows=crop[:, rows.start : rows.stop + shape.below, columns],
-            columns=crop[:, rows, columns.start : columns.stop + shape.right],
+            pixels=crop[:, shape.top : bottom + shape.below, shape.left : right + shape.right],
             size=size or self.size,
             strides=self.strides,
             corner=corner,

@@ -49,11 +49,13 @@ def _option(
     most=None,
     choices=None,
     meta=None,
+    bare=None,
     cosmetic=False,
 ):
     """A setting with its help, its allowed range, and whether it leaves the picture as it is.
 
-    `none` says in words what happens where the default is None.
+    `none` says in words what happens where the default is None, and `bare` is the value of the
+    flag where none is given with it.
     """
     return field(
         default=default,
@@ -66,6 +68,7 @@ def _option(
             most=most,
             choices=choices,
             meta=meta,
+            bare=bare,
             cosmetic=cosmetic,
         ),
     )
@@ -219,9 +222,10 @@ class Settings:
         "mean",
         LOOK,
         "the total variation: the differences of vertical and of horizontal neighbours to a "
-        "power, the mean of each (mean) or their sum (sum); or the sum over the pixels of the "
-        "length of both together, to that power (isotropic-sum)",
-        choices=("mean", "sum", "isotropic-sum"),
+        "power, the mean of each (mean) or their sum (sum); the sum over the pixels of the "
+        "length of both together, to that power (isotropic-sum); or 2/3 of each mean and 1/6 of "
+        "that of each diagonal (nine-point)",
+        choices=("mean", "sum", "isotropic-sum", "nine-point"),
     )
     tv_exponent: float = _option(
         2.0,
@@ -233,6 +237,23 @@ class Settings:
     )
     pooling: str = _option(
         "max", LOOK, "the network's pooling, whatever its file says", choices=("max", "avg")
+    )
+    padding: str = _option(
+        "zeros",
+        LOOK,
+        "what the first convolution sees beyond the edge: zeros (the mean pixel), which can paint "
+        "a frame; the pixels at the edge (replicate); or the picture mirrored (reflect)",
+        choices=("zeros", "replicate", "reflect"),
+    )
+    # off, on, auto, or a folder
+    normalize_network: str = _option(
+        "off",
+        LOOK,
+        "scale the network's filters to a mean activation of 1, as the papers do, by the package's "
+        "table for VGG-19 or the compact network (on, which the flag alone means), where there is "
+        "one (auto), or as measured on the photographs of a folder",
+        meta="FOLDER",
+        bare="on",
     )
     colors: str = _option(
         "style",
@@ -328,6 +349,14 @@ class Settings:
     beta1: float = _option(0.9, OPTIMISER, "Adam's beta1, below 1", least=0, meta="BETA")
     beta2: float = _option(0.999, OPTIMISER, "Adam's beta2, below 1", least=0, meta="BETA")
     eps: float = _option(1e-8, OPTIMISER, "Adam's epsilon", above=0, meta="EPSILON")
+    average: float = _option(
+        0.0,
+        OPTIMISER,
+        "with adam and sgd, give the mean of all steps' pictures, each weighing this much of the "
+        "one after it, below 1; 0 is the last step's alone",
+        least=0,
+        meta="DECAY",
+    )
 
     lbfgs_memory: int = _option(
         10,
@@ -359,6 +388,13 @@ class Settings:
         "coarse to fine: off, auto, or the factor from one size to the next (auto is 2)",
         meta="SCALES",
     )
+    scales_from: int = _option(
+        64,
+        OPTIMISER,
+        "the longer side of the picture at the coarsest size, at least",
+        least=64,
+        meta="PIXELS",
+    )
 
     scale_ratio: float = _option(
         0.7,
@@ -366,6 +402,14 @@ class Settings:
         "iterations at each size, over those at the size before",
         above=0,
         meta="RATIO",
+    )
+    scale_first: float | None = _option(
+        None,
+        OPTIMISER,
+        "give each size --iterations, and the coarsest this many times as many",
+        above=0,
+        meta="FACTOR",
+        none="all sizes share them",
     )
 
     warm_start: str | None = _option(
@@ -447,6 +491,10 @@ class Settings:
         _check_fields(self)
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise ValueError("--beta1 and --beta2 must be below 1")
+        if self.average >= 1:
+            raise ValueError(f"--average must be below 1, not {self.average}")
+        if self.average and self.optimizer == "lbfgs":
+            raise ValueError("--average is of the steps of adam or sgd: L-BFGS does not jump about")
         if self.style_blend_weights and sum(self.style_blend_weights) == 0:
             raise ValueError("--style-blend-weights are all 0: at least one must be positive")
         if self.preserve_colors:  # one setting from here on, that `replace` can change
@@ -564,6 +612,11 @@ class Settings:
         except ValueError:
             return None
         return factor if 1 < factor < math.inf else None
+
+    def normalization_folder(self) -> str | None:
+        """The folder of the photographs that the network is normalised on; None for no such."""
+        named = self.normalize_network in ("off", "on", "auto")
+        return None if named else self.normalize_network
 
     def content_weights(self) -> dict[str, float]:
         """Content layer -> its share of the content weight; a layer of weight 0 is left out."""
@@ -894,6 +947,11 @@ def _shares(layers, weight: float) -> tuple[str, ...]:
     return tuple(f"{layer}:{weight}" for layer in layers)
 
 
+def _weighted(layers, weights) -> tuple[str, ...]:
+    """The layers with these weights over their sum."""
+    return tuple(f"{layer}:{weight / sum(weights)}" for layer, weight in zip(layers, weights))
+
+
 # Gatys, Ecker, Bethge, arXiv 1508.06576, equations 1 to 7 and the caption of figure 2. The Gram
 # matrices there are sums over positions; with those of this program, which are divided by the
 # number of activations, the style loss of a layer is a quarter of the sum of squares.
@@ -910,6 +968,8 @@ _GATYS = {
     "optimizer": "lbfgs",
     "iterations": 500,
 }
+# "normalized ... such that the mean activation of each convolutional filter ... is equal to one"
+_NORMALIZED = {"normalize_network": "auto"}
 
 # Both of Keras's examples: a sum of squares; Gram matrices S and C as sums over positions, in
 # sum (S - C)^2 / (4 * 3^2 * (HW)^2) with the channels and the pixels of the picture and not of the
@@ -925,7 +985,7 @@ _KERAS = {
 
 PRESETS = {
     "neural-style": Preset("the default: the pipeline in use for a decade, with Adam", {}),
-    "gatys": Preset("the paper, arXiv 1508.06576, with L-BFGS", _GATYS),
+    "gatys": Preset("the paper, arXiv 1508.06576, with L-BFGS", _GATYS | _NORMALIZED),
     # examples/neural_style_transfer.py of keras-team/keras as it was in 2016 (with VGG-16, 400
     # pixels high, the style resized to the content's height and width). There L-BFGS is not held
     # within 0..255. fmin_l_bfgs_b with maxfun=20 ends once it has counted 20 evaluations.
@@ -1022,6 +1082,33 @@ PRESETS = {
             "initial_noiseblend": 0.0,
             "optimizer": "lbfgs",
             "iterations": 300,
+        },
+    ),
+    # The best-known implementation of the method on PyTorch since 2020. Its picture is in 0..1, of
+    # which the squared differences, the step and Adam's epsilon are; its network is fed pixels less
+    # the mean over about 57.6, and its losses are of activations of that size. The first size has
+    # 1000 iterations and each of the others 500.
+    "wasserstein": Preset(
+        "the style by the Wasserstein-2 distance, the average of many steps at many sizes, Adam",
+        {
+            "activation_scale": 1 / 57.6,
+            "content_weight": 0.015,
+            "style_layers": _weighted(STYLE_LAYERS, (256, 64, 16, 4, 1)),
+            "style_loss": "wasserstein",
+            "style_weight": 1.0,
+            "tv_loss": "nine-point",
+            "tv_weight": 2 / 255**2,
+            "padding": "replicate",
+            "initial_noiseblend": 0.0,
+            "learning_rate": 0.02 * 255,
+            "beta2": 0.99,
+            "eps": 1e-8 / 255,
+            "clip": True,
+            "average": 0.99,
+            "scales": str(math.sqrt(2)),
+            "scales_from": 128,
+            "scale_first": 2.0,
+            "iterations": 500,
         },
     ),
     "fast": Preset(

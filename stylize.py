@@ -157,7 +157,7 @@ def _run(
 ) -> Iterator[Progress]:
     """Go through the stages and report; what was reported before is not reported again."""
     every = settings.checkpoint_iterations
-    reported = course.iteration if 0 < course.iteration < settings.iterations else None
+    reported = course.iteration if 0 < course.iteration < stages[-1].end else None
     minimiser = begins.popleft()()
     for stage in stages:
         is_finest = stage is stages[-1]
@@ -299,7 +299,7 @@ def _begin(
     if not is_continued:
         image = objective.begun(image)
     if settings.optimizer != "lbfgs":
-        return Descent(objective, image, settings, state, stage.network.mean_pixel)
+        return Descent(objective, image, settings, state, stage.network.mean_pixel, is_continued)
     from .minimise.lbfgs import LBFGS  # and with it scipy, which the others do without
 
     settings = replace(settings, lbfgs_memory=stage.lbfgs_memory)

@@ -23,6 +23,7 @@ BYTES = {"float32": 4, "bfloat16": 2}
 # as much again while a step is taken; of L-BFGS, its eight vectors beside the pairs of steps, and
 # four more.
 PICTURES = {"adam": 8, "sgd": 8, "lbfgs": 12}
+AVERAGED = 2  # more with --average: the mean of the steps, and the next one
 ON_HOST = 6  # of them, where the optimiser works on a GPU: the start, the best one, the one shown
 TILES = (2048, 1536, 1024, 768, 512, 256)  # what --tile auto chooses from
 # Numbers for each pixel that masks take besides: the photograph and what is composed with it; and
@@ -211,7 +212,7 @@ def _memory_test(sizes, settings: Settings, parameters: Parameters, regions: int
     width, height = sizes[0]
     # The picture, its gradient and what the optimiser keeps; the pictures that came in.
     pairs = settings.lbfgs_memory if settings.optimizer == "lbfgs" else 0
-    held = PICTURES[settings.optimizer] + 2 * pairs
+    held = PICTURES[settings.optimizer] + 2 * pairs + AVERAGED * (settings.average > 0)
     on_host = 12 * sum(w * h for w, h in sizes)
     activations = sum(
         parameters.channels(n) / parameters.stride([n]) ** 2 for n in settings.content_weights()

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,11 @@ class Parameters:
             if layer.type == "conv":
                 total += pixels * layer.kernel.size
         return total
+
+    def filters(self) -> dict[str, str]:
+        """Each convolution that a ReLU follows -> that ReLU."""
+        pairs = zip(self.layers, self.layers[1:])
+        return {a.name: b.name for a, b in pairs if (a.type, b.type) == ("conv", "relu")}
 
     def channels(self, name: str) -> int:
         """How many channels a layer has."""
@@ -213,7 +219,11 @@ def _parse_keras(path: Path) -> Parameters:
 
 
 def build(
-    parameters: Parameters, names, pooling: str = "max", precision: str = "float32"
+    parameters: Parameters,
+    names,
+    pooling: str = "max",
+    precision: str = "float32",
+    padding: str = "zeros",
 ) -> keras.Model:
     """The network down to the deepest of `names`.
 
@@ -222,6 +232,8 @@ def build(
         names: layers to give out, before the ReLU (`conv4_2`) or after it (`relu4_2`).
         pooling: `max` or `avg`, whatever the file says; an odd edge is kept (SAME).
         precision: `float32`, or `bfloat16` for Keras's mixed policy.
+        padding: what the first convolution sees beyond the edge: `zeros`, `replicate` (the pixels
+            at the edge) or `reflect` (the picture mirrored at them). Those after it see zeros.
 
     Returns:
         A frozen model from (n, H, W, 3) float32, RGB less the mean pixel, to a dictionary of
@@ -242,12 +254,12 @@ def build(
                     f"layer {layer.name} takes {layer.kernel.shape[2]} channels and gets "
                     f"{x.shape[-1]}: grouped convolutions are not supported"
                 )
-            x, padding = _pad(x, layer)
+            x, how = _pad(x, layer, "zeros" if weights else padding)
             convolution = keras.layers.Conv2D(
                 layer.kernel.shape[3],
                 layer.kernel.shape[:2],
                 layer.stride,
-                padding,
+                how,
                 dtype=dtype,
                 name=layer.name,
             )
@@ -269,6 +281,27 @@ def build(
         network.get_layer(name).set_weights(values)
     network.trainable = False
     return network
+
+
+def scaled(parameters: Parameters, factors: Mapping[str, np.ndarray]) -> Parameters:
+    """The same network with what convolutions give multiplied, channel by channel, and taken back
+    in the convolution after each: ReLU and pooling let positive factors through, and so nothing
+    else changes.
+
+    Args:
+        parameters: the network.
+        factors: name of a convolution -> (out,), all above 0; a convolution that is not there keeps
+            its scale.
+    """
+    layers, before = [], np.ones(3, np.float32)
+    for layer in parameters.layers:
+        if layer.type == "conv":
+            factor = factors.get(layer.name, np.ones_like(layer.bias))
+            kernel = layer.kernel / before[:, np.newaxis] * factor
+            layer = dataclasses.replace(layer, kernel=kernel, bias=layer.bias * factor)
+            before = factor
+        layers.append(layer)
+    return dataclasses.replace(parameters, layers=tuple(layers))
 
 
 def preprocess(image: np.ndarray, mean_pixel: np.ndarray) -> np.ndarray:
@@ -349,14 +382,30 @@ def _integers(struct, name: str, default: tuple) -> tuple:
     return tuple(values * len(default) if len(values) == 1 else values)
 
 
-def _pad(x, layer: Layer):
+def _pad(x, layer: Layer, padding: str):
     """Pad as the file says, or have the convolution do it where SAME says the same."""
+    if padding != "zeros":
+        return _edged(_edged(x, 1, layer.pad[:2], padding), 2, layer.pad[2:], padding), "valid"
     if layer.stride == (1, 1) and _centred(layer):
         return x, "same"
     if not any(layer.pad):
         return x, "valid"
     padding = (layer.pad[:2], layer.pad[2:])
     return keras.layers.ZeroPadding2D(padding, dtype=x.dtype)(x), "valid"
+
+
+def _edged(x, axis: int, pad: tuple[int, int], padding: str):
+    """With rows (axis 1) or columns (2) before and after, each a copy of the one at the edge or of
+    the one as far within."""
+
+    def copy(i):
+        one = slice(i, i + 1 or None)
+        return x[:, one] if axis == 1 else x[:, :, one]
+
+    mirrored = padding == "reflect"
+    before = [copy(mirrored * i) for i in range(pad[0], 0, -1)]
+    after = [copy(-1 - mirrored * i) for i in range(1, pad[1] + 1)]
+    return keras.ops.concatenate([*before, x, *after], axis) if before or after else x
 
 
 def _centred(layer: Layer) -> bool:

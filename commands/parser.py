@@ -67,6 +67,8 @@ def add_flags(
             if typing.get_origin(kind) is tuple:
                 kind, options["nargs"] = typing.get_args(kind)[0], "+"
             options.update(type=kind, metavar=metavar(rule))
+            if rule["bare"] is not None:
+                options.update(nargs="?", const=rule["bare"])
         groups[rule["group"]].add_argument(flag(field.name), **options)
 
 

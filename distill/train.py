@@ -170,20 +170,6 @@ def spreads(small: vgg.Parameters, pictures: np.ndarray) -> dict[str, np.ndarray
     return {name: np.maximum(x, x.max() / 30).astype(np.float32) for name, x in rms.items()}
 
 
-def scaled(small: vgg.Parameters, factors: dict[str, np.ndarray]) -> vgg.Parameters:
-    """The same network with what each convolution gives multiplied, channel by channel, and
-    taken back in the one after it. ReLU and pooling let positive factors through."""
-    layers, before = [], np.ones(3, np.float32)
-    for layer in small.layers:
-        if layer.type == "conv":
-            factor = factors[layer.name]
-            kernel = layer.kernel / before[:, np.newaxis] * factor
-            layer = dataclasses.replace(layer, kernel=kernel, bias=layer.bias * factor)
-            before = factor
-        layers.append(layer)
-    return dataclasses.replace(small, layers=tuple(layers))
-
-
 def learned(small: vgg.Parameters, student: keras.Model, spread: dict) -> vgg.Parameters:
     """The network with the student's weights in it."""
     layers = []
@@ -192,7 +178,7 @@ def learned(small: vgg.Parameters, student: keras.Model, spread: dict) -> vgg.Pa
             kernel, bias = student.get_layer(layer.name).get_weights()
             layer = dataclasses.replace(layer, kernel=kernel, bias=bias)
         layers.append(layer)
-    return scaled(dataclasses.replace(small, layers=tuple(layers)), spread)
+    return vgg.scaled(dataclasses.replace(small, layers=tuple(layers)), spread)
 
 
 class Keeper(keras.callbacks.Callback):
@@ -248,7 +234,7 @@ def main() -> None:
     held = held.astype(np.float32)
     # One step of Adam is as long for every weight: let what the weights multiply be of one size.
     spread = spreads(small, held)
-    even = scaled(small, {name: 1 / x for name, x in spread.items()})
+    even = vgg.scaled(small, {name: 1 / x for name, x in spread.items()})
     student = vgg.build(even, list(maps), precision=precision)
     student.trainable = True
     learnt_from = [photo for photo in photos[:-HELD_OUT] if photo.name not in never]

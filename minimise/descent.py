@@ -16,7 +16,9 @@ DECAY_STEPS = 100  # in which the learning rate falls by --learning-rate-decay
 
 
 class Descent:
-    """A minimiser (see the package) whose best iterate is its present one."""
+    """A minimiser (see the package) whose best iterate is its present one, or with
+    `settings.average` the mean of all, the later the weightier: it does not jump about as they
+    do."""
 
     finished = False
 
@@ -27,17 +29,18 @@ class Descent:
         settings: Settings,
         state: list[np.ndarray],
         mean_pixel: np.ndarray,
+        is_continued: bool = False,
     ):
-        """Begin at `start`, (1, H, W, 3), with the state of a run before, of any size, or [].
+        """Begin at `start`, (1, H, W, 3), with the state of a run before, or [].
+
+        What the optimiser knows of the gradient is taken over at another size as well. A state
+        that `is_continued` is of this very run, at the best iterate `start`.
 
         With `settings.clip`, each step ends within 0..255, the mean pixel being (3,) RGB.
         """
         self.objective = objective
         # A copy, since PyTorch would paint in the caller's memory.
         self.variable = keras.Variable(start.copy(), name="image")
-        if settings.clip:
-            low = np.asarray(-mean_pixel, np.float32)
-            self.variable.constraint = lambda image: ops.clip(image, low, low + 255)
         self.optimizer = optimizer(settings)
         self.optimizer.build([self.variable])
         moments = 0
@@ -46,6 +49,21 @@ class Descent:
                 moments += 1
                 value = rescaled_moment(value, start.shape[1:3], moments)
             variable.assign(value)
+        self.average = None
+        if settings.average:
+            self.average = Average(self.variable, self.optimizer, settings.average)
+        if self.average and is_continued:
+            *_, taken, image = state
+            self.average.taken.assign(taken)
+            self.variable.assign(image)
+        low = np.asarray(-mean_pixel, np.float32)
+
+        def after_step(image):
+            image = ops.clip(image, low, low + 255) if settings.clip else image
+            return self.average.update(image) if self.average else image
+
+        if settings.clip or self.average:
+            self.variable.constraint = after_step
         if len(objective.tiles) == 1:
             self._steps = backend.stepper(
                 lambda x: objective(x)[-1], objective.network, self.variable, self.optimizer
@@ -68,13 +86,40 @@ class Descent:
         return ops.convert_to_tensor(gradient)
 
     def evaluate(self) -> tuple[Losses, np.ndarray]:
-        image = ops.convert_to_numpy(self.variable.value).copy()
+        best = self.average.image if self.average else self.variable
+        image = ops.convert_to_numpy(best.value).copy()
         return self.objective.evaluate(image), image
 
     def state(self) -> list[np.ndarray]:
         """The steps taken, the learning rate where it is constant, and Adam's two moments of the
-        gradient."""
-        return [ops.convert_to_numpy(v.value).copy() for v in self.optimizer.variables]
+        gradient; then, where the best iterate is an average, the steps in it and the last one."""
+        kept = self.optimizer.variables
+        if self.average:
+            kept = [*kept[:-1], self.variable]
+        return [ops.convert_to_numpy(v.value).copy() for v in kept]
+
+
+class Average:
+    """The exponential moving average of a variable's values, the first of which is the present
+    one: without a bias towards it (Kingma and Ba, arXiv 1412.6980, section 3), and so from the
+    first step on.
+
+    It is kept among the optimiser's own variables: what a compiled step may change.
+    """
+
+    def __init__(self, variable: keras.Variable, optimizer, decay: float):
+        self.decay = decay
+        self.taken = optimizer.add_variable((), dtype="float32", name="averaged")
+        self.image = optimizer.add_variable_from_reference(variable, "average")
+        self.image.assign(variable.value)
+
+    def update(self, value):
+        """Count a step's value in; returns it."""
+        taken = self.taken + 1
+        share = (1 - self.decay) / (1 - ops.power(self.decay, taken + 1))
+        self.taken.assign(taken)
+        self.image.assign(self.image + share * (value - self.image))
+        return value
 
 
 def optimizer(settings: Settings) -> keras.optimizers.Optimizer:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..settings import Settings
-from ..vgg import Parameters
+
+if TYPE_CHECKING:  # it imports Keras, and what a run will write is known without
+    from ..vgg import Parameters
 
 COARSEST = 64  # the shorter side of the picture at the coarsest size, at least
 WARM_SHARE = 0.45  # of the iterations at the full size that are the warm start's
@@ -40,24 +43,29 @@ def sizes(
 
     Args:
         width, height: of the result in pixels.
-        settings: the factor from a size to the next, and the iterations with their ratio.
+        settings: the factor from a size to the next, the coarsest, and the iterations: so many
+            at the first and at each of the others, or all of them with the ratio of their shares.
         least: the shortest side that there may be.
 
     Returns:
         (width, height, last iteration) of each size; the last is the result's.
     """
     found, factor = [(width, height)], settings.scale_factor()
-    while factor and len(found) < settings.iterations:
+    first, each = settings.scale_first, settings.iterations
+    while factor and (first or len(found) < each):
         shrink = factor ** len(found)
         size = (round(width / shrink), round(height / shrink))
-        if min(size) < max(COARSEST, least):
+        if min(size) < max(COARSEST, least) or max(size) < settings.scales_from:
             break
         found.append(size)
+    if factor and first:
+        first = max(1, round(first * each))
+        return [(*size, first + i * each) for i, size in enumerate(reversed(found))]
     weights = [settings.scale_ratio**-i for i in range(len(found))]
     ends, done = [], 0
     for i, (w, h) in reversed(list(enumerate(found))):
         rest = sum(weights[: i + 1])
-        left = settings.iterations - done
+        left = each - done
         done += max(1, min(round(left * weights[i] / rest), left - i))
         ends.append((w, h, done))
     return ends

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from .. import painters, pictures
+from ..minimise import schedule
 from ..settings import DISTRIBUTION, Settings
 from .job import Job
 
@@ -24,7 +25,7 @@ def check_arguments(job: Job) -> None:
         pictures.check_extension(s.checkpoint_path(1))
     if s.progress_plot and importlib.util.find_spec("matplotlib") is None:
         raise ValueError(f"--progress-plot needs matplotlib: pip install '{DISTRIBUTION}[plot]'")
-    check_apart(job.inputs, job.outputs)
+    check_apart(job.inputs, job.outputs())
 
 
 def check_apart(inputs: list[Path], outputs: list[Path]) -> None:
@@ -36,9 +37,17 @@ def check_apart(inputs: list[Path], outputs: list[Path]) -> None:
         used[place] = "another output of this run"
 
 
-def check_files(job: Job) -> None:
-    """Raise OSError for outputs that the disk has no place for."""
-    check_outputs(job.outputs, job.state, job.settings.resume, job.settings.overwrite)
+def check_files(job: Job, shapes: list[tuple[int, int]]) -> None:
+    """Raise OSError for outputs that the disk has no place for; `shapes` as from `shapes`."""
+    s = job.settings
+    *_, (_, _, iterations) = schedule.sizes(*s.sizes(shapes)[0], s)
+    check_outputs(job.outputs(iterations), job.state, s.resume, s.overwrite)
+
+
+def check_normalization(settings: Settings) -> None:
+    """Raise OSError for a folder to measure a network on that is none, or has no pictures."""
+    if settings.normalization_folder():
+        pictures.found(settings.normalization_folder())
 
 
 def check_painter(settings: Settings) -> None:

@@ -32,6 +32,7 @@ def metadata(job: Job, used: Networks) -> dict:
         "initial": files.named(job.settings.initial) if job.settings.initial else None,
         "painter": asked["painter"] and files.named(painters.find(asked["painter"])),
         "network": {"name": used.path.name, "sha256": used.network.sha256},
+        "normalization": used.normalization,
         "warm start": used.warm and used.warm.sha256,
         "settings": asked,
     }
@@ -55,10 +56,16 @@ def lines(
     s = settings
     device = backend.device_name(s.device)
     tiles = f", in tiles of {s.tile} pixels" if s.tile != "0" else ""
+    normalized = ", normalised" if used.normalization else ""
     yield (
-        f"network: {used.path}, {s.pooling} pooling, {s.precision}, {backend.NAME} on "
+        f"network: {used.path}, {s.pooling} pooling{normalized}, {s.precision}, {backend.NAME} on "
         f"{device}{tiles}"
     )
+    if s.normalize_network == "auto" and not used.normalization:
+        yield (
+            "the network is not normalised, for want of a table of the mean activations of these "
+            "layers: --normalize-network FOLDER measures them on photographs"
+        )
     if s.lbfgs_memory != job.settings.lbfgs_memory:
         yield (
             f"L-BFGS keeps {s.lbfgs_memory} pairs of steps, for want of memory, not "

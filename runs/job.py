@@ -25,12 +25,11 @@ class Job:
         others = [*([s.initial] if s.initial else []), *(s.masks or ()), *(s.style_masks or ())]
         return [*first, *self.styles, *map(Path, others)]
 
-    @property
-    def outputs(self) -> list[Path]:
-        """Every file that the run writes and leaves."""
+    def outputs(self, iterations: int | None = None) -> list[Path]:
+        """Every file that the run writes and leaves, if it has so many iterations."""
         s = self.settings
         every = s.checkpoint_iterations
-        steps = range(every, s.iterations + 1, every) if every else ()
+        steps = range(every, (iterations or s.iterations) + 1, every) if every else ()
         return [
             self.output,
             *([self.table] if s.progress_write else []),

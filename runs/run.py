@@ -35,9 +35,10 @@ def run(job: Job) -> int:
     # Whether an output that exists is this very run's is seen only once the network is known.
     may_be_complete = job.settings.resume and job.output.exists()
     checks.check_painter(job.settings)
+    checks.check_normalization(job.settings)
     shapes = checks.shapes(job)
     if not may_be_complete:
-        checks.check_files(job)
+        checks.check_files(job, shapes)
     sizes = checks.sizes(job, shapes)
     reporter = progress.Reporter(job.settings.quiet)
     with stop_signals() as signals:
@@ -53,7 +54,7 @@ def run(job: Job) -> int:
             if not job.state.exists() and is_complete(pictures.comment(job.output), about):
                 reporter.say(f"{job.output} is complete: there is nothing to resume")
                 return 0
-            checks.check_files(job)
+            checks.check_files(job, shapes)
         if signals:
             return _stopped(signals)
         return _paint(job, sizes, masks, used, about, signals, reporter)

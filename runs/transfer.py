@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import backend, networks, pictures, vgg
+from ..networks import normalization
 from ..objective import check_sizes, region_sides
 from ..pictures import Masks
 from ..settings import Settings
@@ -25,12 +26,15 @@ class Networks:
     path: Path
     network: Parameters
     warm: Parameters | None  # the one that begins, where it helps
+    normalization: str | None = None  # SHA-256 of the means that the network is divided by, if any
 
 
 def load_networks(settings: Settings) -> Networks:
-    """The networks that the settings name; a published one is fetched if it is not there.
+    """The networks that the settings name, normalised as they say; a published one is fetched if
+    it is not there.
 
-    Raises OSError or ValueError, in one sentence, where there is none or it cannot be read.
+    Raises OSError or ValueError, in one sentence, where there is none, it cannot be read, or it
+    cannot be normalised.
     """
     path = networks.find(settings.network, settings.quiet)
     network = vgg.load(path, settings.cache)
@@ -40,7 +44,30 @@ def load_networks(settings: Settings) -> Networks:
         known = {layer.name for layer in warm.layers}
         if warm.sha256 == network.sha256 or not known.issuperset(settings.layers()):
             warm = None
-    return Networks(path, network, warm)
+    return normalized(Networks(path, network, warm), settings)
+
+
+def normalized(used: Networks, settings: Settings) -> Networks:
+    """Networks with their filters scaled to a mean activation of one, if the settings say so. A
+    warm start that cannot be scaled as the network itself is, is none.
+
+    Raises OSError or ValueError for a network that cannot be normalised as asked for.
+    """
+    if settings.normalize_network == "off":
+        return used
+    try:
+        means = normalization.means(used.network, settings)
+    except ValueError:
+        if settings.normalize_network == "auto":
+            return used
+        raise
+    warm = used.warm
+    try:
+        warm = warm and normalization.normalized(warm, normalization.means(warm, settings))
+    except ValueError:
+        warm = None
+    network = normalization.normalized(used.network, means)
+    return replace(used, network=network, warm=warm, normalization=normalization.digest(means))
 
 
 def transfer_style(
@@ -70,8 +97,8 @@ def transfer_style(
         style_masks: likewise, what of each style is taken; None for all of one;
             `settings.style_masks` if not given.
         initial: a picture to start from, of any size; `settings.initial` if not given.
-        network: from `load_networks` or `load_network`; the one that the settings name if not
-            given.
+        network: from `load_networks`, or from `load_network` and normalised here if the settings
+            say so; the one that the settings name if not given.
         state: of an interrupted run with the same inputs, to go on with.
         stop: asked about once a second; once true, the run ends early.
         on_step: called about once a second with the iterations that are done.
@@ -99,7 +126,7 @@ def transfer_style(
         if network is None:
             network = load_networks(settings)
         elif not isinstance(network, Networks):
-            network = Networks(None, network, None)
+            network = normalized(Networks(None, network, None), settings)
     shapes = [None if picture is None else picture.shape[1::-1] for picture in (content, *styles)]
     shapes = settings.sizes(shapes)
     if masks is None and settings.masks:

@@ -79,11 +79,11 @@ def test_writing_and_reading_rounds_to_half_precision(network, tmp_path):
 def test_scaling_channels_changes_nothing_but_their_size(network, pictures):
     image = (pictures[:2] - network.mean_pixel).astype(np.float32)
     spread = train.spreads(network, image)
-    even = train.scaled(network, {name: 1 / x for name, x in spread.items()})
+    even = vgg.scaled(network, {name: 1 / x for name, x in spread.items()})
     before = np.asarray(vgg.build(network, ["conv5_1"])(image)["conv5_1"])
     after = np.asarray(vgg.build(even, ["conv5_1"])(image)["conv5_1"])
     assert np.allclose(after * spread["conv5_1"], before, atol=1e-4 * np.abs(before).max())
-    back = train.scaled(even, spread)
+    back = vgg.scaled(even, spread)
     for one, other in zip(back.layers, network.layers):
         if one.type == "conv":
             assert np.allclose(one.kernel, other.kernel, rtol=1e-5)

@@ -70,9 +70,29 @@ def test_total_variation_is_its_formula(kind, exponent):
     assert got == pytest.approx(by_loops(image[0], exponent, kind != "sum"), rel=1e-5)
 
 
+@pytest.mark.parametrize("exponent", [1, 2, 2.5])
+def test_nine_points_are_each_pixels_neighbours_all_around(exponent):
+    """Each pixel with all eight, those at the corners a quarter of those beside it, and each pair
+    seen from either side."""
+    image = values(1, 4, 5, 3)
+    terms = {}
+    for y, x, c in np.ndindex(4, 5, 3):
+        for i, j in [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]:
+            if 0 <= y + i < 4 and 0 <= x + j < 5:
+                difference = abs(image[0, y + i, x + j, c] - image[0, y, x, c])
+                kind = (abs(i), abs(j), i == j)
+                terms.setdefault(kind, []).append(difference**exponent)
+    means = {kind: np.mean(found) for kind, found in terms.items()}
+    beside = [means[0, 1, False], means[1, 0, False]]
+    at_corners = [means[1, 1, True], means[1, 1, False]]
+    wanted = 2 * (sum(beside) / 3 + sum(at_corners) / 12)
+    got = losses.total_variation(image, kind="nine-point", exponent=exponent)
+    assert float(got[0]) == pytest.approx(wanted, rel=1e-5)
+
+
 @pytest.mark.every_backend
 @pytest.mark.parametrize("exponent", [1, 1.5, 2, 2.5])
-@pytest.mark.parametrize("kind", ["mean", "sum", "isotropic-sum"])
+@pytest.mark.parametrize("kind", ["mean", "sum", "isotropic-sum", "nine-point"])
 def test_where_a_picture_is_even_total_variation_has_a_gradient_of_zero(kind, exponent):
     """And not NaN, as the derivative of a root is there; nor 1, as that of `abs` is in JAX."""
     import keras

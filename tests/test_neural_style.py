@@ -119,6 +119,9 @@ def test_sizes_are_those_of_the_reference(arguments, capsys):
         ("--precision bfloat16 --tile 64", {"precision": "bfloat16", "tile": "64"}),
         ("--device cpu --beta1 .8 --eps 1", {"device": "cpu", "beta1": 0.8, "eps": 1.0}),
         ("--no-cache", {"cache": False}),
+        ("--padding reflect --tv-loss nine-point", {"padding": "reflect", "tv_loss": "nine-point"}),
+        ("--average .9 --scale-first 2", {"average": 0.9, "scale_first": 2.0}),
+        ("--normalize-network", {"normalize_network": "on"}),
     ],
 )
 def test_each_kind_of_flag_is_its_setting(arguments, flags, setting):
@@ -440,6 +443,16 @@ def test_a_checkpoint_or_a_table_that_exists_is_not_written_over(arguments, caps
     fails(capsys, tmp_path, 1, "progress.txt exists", *arguments, "--progress-write")
 
 
+def test_the_checkpoints_of_every_size_are_not_written_over(arguments, capsys, tmp_path):
+    """Where each size has so many iterations, the last is known once the sizes are."""
+    (tmp_path / "c14.png").write_text("precious")
+    more = ["--checkpoint-output", "c%d.png", "--checkpoint-iterations", "2", "--scales", "1.4"]
+    more += ["--width", "120", "--scale-first", "1.5"]  # 86 pixels wide for 9, 120 for 6 more
+    fails(capsys, tmp_path, 1, "c14.png exists", *arguments, *more)
+    (tmp_path / "c14.png").rename(tmp_path / "c16.png")
+    assert main(*arguments, *more) == 0
+
+
 def test_a_disk_that_is_full(arguments, capsys, tmp_path, monkeypatch):
     """The rename never comes: what was there stays, and no half file."""
     import errno
@@ -604,8 +617,10 @@ SHORT = [
         ["--optimizer", "lbfgs"],
         ["--preset", "fast", "--width", "140", "--warm-start", "other.mat"],
         ["--tile", "32", "--width", "80"],
+        ["--preset", "wasserstein", "--width", "112", "--scales-from", "64"]
+        + ["--scale-first", "1"],
     ],
-    ids=["adam", "lbfgs", "fast", "tiles"],
+    ids=["adam", "lbfgs", "fast", "tiles", "wasserstein"],
 )
 def test_a_run_that_was_cut_short_goes_on_to_the_very_same_bytes(
     arguments, tmp_path, capsys, killed, more
@@ -615,8 +630,8 @@ def test_a_run_that_was_cut_short_goes_on_to_the_very_same_bytes(
     assert main(*command) == 0
     whole = {name: Path(name).read_bytes() for name in FILES}
     for n in (1, 2, 4):
-        for name in (*FILES, "c_04.png"):
-            Path(name).unlink(missing_ok=True)
+        for path in (Path("out.png"), Path("progress.txt"), *Path().glob("c_*.png")):
+            path.unlink()
         killed(n, *command)
         assert Path("out.png.state").exists()
         assert main(*command, "--resume") == 0
@@ -785,6 +800,7 @@ IN_SHORT = {
     "alpha-beta-lbfgs": ("quarter-sum", "activations", 1.0, "lbfgs"),
     "alpha-beta": ("quarter-sum", "activations", 0.0, "adam"),
     "pytorch-tutorial": ("mean", "activations", 0.0, "lbfgs"),
+    "wasserstein": ("wasserstein", "activations", 2 / 255**2, "adam"),
     "fast": ("mean", "activations", 100.0, "lbfgs"),
 }
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.linalg
 from conftest import MEAN, NETWORK, needs_shared, picture, small_layers, write_mat
 from neural_style_keras import backend, losses, vgg
 from neural_style_keras.objective import Objective, check_sizes
@@ -191,7 +192,7 @@ def test_tiles_of_a_network_that_cannot_be_tiled_are_refused_before_the_run(netw
 
 def by_hand(network, s, image, content, style):
     """The three losses of any recipe, in numpy, from each paper's or script's own formula."""
-    model = vgg.build(network, s.layers(), s.pooling)
+    model = vgg.build(network, s.layers(), s.pooling, padding=s.padding)
 
     def features(picture):
         x = vgg.preprocess(picture, network.mean_pixel)
@@ -281,6 +282,34 @@ def of_tensorflow(pixels):
     return sum(np.abs(np.diff(pixels / 255, axis=axis)).sum() for axis in (0, 1))
 
 
+def nine_point(pixels):
+    """Of a picture in 0..1: a third of the mean squares along rows and columns, a twelfth of those
+    along diagonals, twice."""
+    x = pixels / 255
+    sides = [np.diff(x, axis=0), np.diff(x, axis=1)]
+    corners = [x[1:, 1:] - x[:-1, :-1], x[1:, :-1] - x[:-1, 1:]]
+    return 2 * sum(np.mean(d**2) * w for ds, w in [(sides, 1 / 3), (corners, 1 / 12)] for d in ds)
+
+
+def wasserstein(x, p, a):
+    """Means and covariances of activations over 57.6, as Gaussians; 256, 64, 16, 4, 1 over 341."""
+    content = 0.015 * np.mean((x["relu4_2"] / 57.6 - p["relu4_2"] / 57.6) ** 2)
+    style = 0
+    for i, weight in zip(range(1, 6), (256, 64, 16, 4, 1)):
+        moments = []
+        for features in (x, a):
+            f = flat(features[f"relu{i}_1"]) / 57.6
+            mean = f.mean(0)
+            covariance = (f - mean).T @ (f - mean) / len(f) + 1e-4 * np.eye(f.shape[1])
+            moments.append((mean, covariance))
+        (mean, covariance), (other_mean, other) = moments
+        root = scipy.linalg.sqrtm(other)
+        cross = scipy.linalg.sqrtm(root @ covariance @ root).real
+        distance = np.mean(np.diag(covariance + other - 2 * cross))
+        style += weight / 341 * (np.mean((mean - other_mean) ** 2) + distance)
+    return content, style
+
+
 def neural_style(x, p, a):
     content = 5 * np.mean((x["relu4_2"] - p["relu4_2"]) ** 2)
     style = 0
@@ -311,6 +340,7 @@ def neural_style(x, p, a):
         ("alpha-beta-lbfgs", lambda x, p, a: gatys(x, p, a, 0.025, 5), 1, mean_of_squares),
         ("alpha-beta", alpha_beta, 0, mean_of_squares),
         ("pytorch-tutorial", pytorch_tutorial, 0, mean_of_squares),
+        ("wasserstein", wasserstein, 2, nine_point),
     ],
 )
 def test_each_preset_is_its_formula(network, preset, formula, tv_weight, variation):
@@ -323,9 +353,10 @@ def test_each_preset_is_its_formula(network, preset, formula, tv_weight, variati
         vgg.preprocess(image, network.mean_pixel)
     )
     assert got.content == pytest.approx(content, rel=1e-4)
-    assert got.style == pytest.approx(of_style, rel=1e-4)
+    # A root of a matrix in float32 has fewer digits.
+    assert got.style == pytest.approx(of_style, rel=1e-3 if preset == "wasserstein" else 1e-4)
     assert got.tv == pytest.approx(tv, rel=1e-4)
-    assert got.total == pytest.approx(content + of_style + tv, rel=1e-4)
+    assert got.total == pytest.approx(got.content + got.style + got.tv, rel=1e-5)
 
 
 def test_layers_can_be_chosen_with_their_weights(network):
@@ -361,6 +392,27 @@ def test_tiled_is_untiled(network, pooling, size, blend):
     for term in ("content", "style", "tv", "total"):
         assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
     assert tiled.evaluate(image).total == pytest.approx(whole_losses.total, rel=1e-4)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(("padding", "masked"), [("replicate", False), ("reflect", True)])
+def test_another_edge_and_nine_points_are_the_same_in_tiles(network, padding, masked):
+    s, size = settings(tv_loss="nine-point", tv_weight=10, padding=padding), (150, 210)
+    content, style = picture(*size), picture(90, 120, seed=1)
+    image = vgg.preprocess(picture(*size, seed=3), network.mean_pixel)
+    masks = Masks([MASK], [None], MASK) if masked else None
+    whole_losses, whole = Objective(content, [style], s, network, 0, masks).gradient(image)
+    tiled = Objective(content, [style], s, network, 50, masks)
+    assert len(tiled.tiles) > 4
+    tiled_losses, gradient = tiled.gradient(image)
+    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
+    for term in ("content", "style", "tv", "total"):
+        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+    # And it is the smoothness alone, whose gradient the style's would hide.
+    s = dataclasses.replace(s, content_weight=0, style_weight=0)
+    _, whole = Objective(content, [style], s, network, 0, masks).gradient(image)
+    _, gradient = Objective(content, [style], s, network, 50, masks).gradient(image)
+    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
 
 
 @pytest.mark.parametrize("recipe", ["keras-2016", "keras", "tensorflow-tutorial"])

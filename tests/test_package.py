@@ -40,7 +40,13 @@ def test_the_wheel_has_one_package_with_all_that_it_needs(wheel):
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"neural_style_keras"}
     inside = {name.removeprefix("neural_style_keras/") for name in names}
-    assert {"networks/compact.mat", "py.typed", "backend/torch.py", "__main__.py"} <= inside
+    assert {
+        "networks/compact.mat",
+        "networks/means.npz",
+        "py.typed",
+        "backend/torch.py",
+        "__main__.py",
+    } <= inside
     assert not any(name.startswith(("tests/", "distill/", "examples/")) for name in inside)
 
 

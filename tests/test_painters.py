@@ -368,7 +368,7 @@ def test_recipes_are_what_their_sources_say():
 
     class View:
         features, size = {"relu2_2": f}, (8, 9)
-        rows = columns = f[..., :3]
+        rows = columns = pixels = f[..., :3]
 
         def positions(self, layer):
             return 72

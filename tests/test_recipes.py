@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from conftest import picture
 from neural_style_keras import vgg
-from neural_style_keras.minimise.descent import optimizer
+from neural_style_keras.minimise.descent import Descent, optimizer
+from neural_style_keras.minimise.rescaling import enlarged
 from neural_style_keras.objective import Objective
 from neural_style_keras.settings import Settings, preset
 from neural_style_keras.stylize import initial_image, stylize
@@ -189,3 +190,99 @@ def test_a_falling_rate_is_compiled_once(network, monkeypatch):
         list(stylize(CONTENT, [STYLE], s, network))
         counts.append(len(calls))
     assert counts[0] == counts[1]
+
+
+def averaged(iterates, decay):
+    """After each step: all iterates, the start among them, each weighing `decay` of the next."""
+    means = []
+    for n in range(1, len(iterates)):
+        weights = [decay ** (n - i) for i in range(n + 1)]
+        means.append(np.average(iterates[: n + 1], axis=0, weights=weights))
+    return means
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(("tile", "optimizer"), [("0", "sgd"), ("32", "adam")])
+def test_an_average_is_that_of_the_steps_so_far(network, tile, optimizer):
+    content = picture(48, 64)
+    chosen = {"initial_noiseblend": 0, "iterations": 5, "tile": tile, "optimizer": optimizer}
+    chosen |= {"learning_rate": 30 if optimizer == "adam" else 1e-3, "clip": True}
+    chosen |= {"checkpoint_iterations": 1, "checkpoint_output": "%d.png"}
+    runs = {}
+    for decay in (0.0, 0.7):
+        s = Settings(average=decay, **chosen)
+        runs[decay] = [p for p in stylize(content, [STYLE], s, network) if p.is_checkpoint]
+    start = vgg.preprocess(content, network.mean_pixel)
+    iterates = [start, *(p.state.image for p in runs[0.0])]
+    assert np.abs(iterates[-1] - start).max() > 1
+    for one, wanted in zip(runs[0.7], averaged(iterates, 0.7), strict=True):
+        assert np.abs(one.state.image - wanted).max() < 0.01
+    # What is told is told of the average, and the best one of those is given.
+    s = Settings(average=0.7, **chosen)
+    objective = Objective(content, [STYLE], s, network)
+    for one in runs[0.7]:
+        told = objective.evaluate(one.state.image).total
+        assert one.losses.total == pytest.approx(told, rel=1e-4)
+    best = min(runs[0.7], key=lambda p: p.losses.total).state.image
+    assert np.allclose(runs[0.7][-1].image, vgg.unprocess(best, network.mean_pixel), atol=1e-3)
+
+
+@pytest.mark.parametrize("tile", [pytest.param("0", marks=pytest.mark.every_backend), "64"])
+def test_an_average_goes_on_from_its_state_as_if_it_had_never_stopped(network, tile):
+    """Within a size, where one ends, and after it."""
+    content, style = picture(96, 112), picture(90, 100, seed=1)
+    s = Settings(
+        **{"average": 0.9, "initial_noiseblend": 0, "clip": True, "scales": "1.4", "tile": tile},
+        **{"scale_first": 1.3, "iterations": 3, "learning_rate": 5, "print_iterations": 1},
+        **{"checkpoint_iterations": 1, "checkpoint_output": "%d.png"},
+    )
+    whole = list(stylize(content, [style], s, network))
+    assert whole[-1].iteration == 7 and whole[-1].is_last
+    for state in [p.state for p in whole if p.state and p.iteration in (2, 4, 6)]:
+        rest = list(stylize(content, [style], s, network, state=state))
+        assert [p.iteration for p in rest][-1] == 7
+        assert np.array_equal(rest[-1].image, whole[-1].image), state.iteration
+        assert rest[-1].losses == whole[-1].losses
+
+
+def test_each_size_begins_with_the_average_and_the_moments_of_the_one_before(network, monkeypatch):
+    content, style = picture(96, 112), picture(90, 100, seed=1)
+    s = preset(
+        "wasserstein",
+        **{"scales_from": 64, "scale_first": 2, "iterations": 2, "tile": "0"},
+        **{"checkpoint_iterations": 4, "checkpoint_output": "%d.png"},
+    )
+    begin, begun = Descent.__init__, []
+
+    def watched(self, objective, start, settings, state, *more):
+        begin(self, objective, start, settings, state, *more)
+        begun.append((start, state, self.state()))
+
+    monkeypatch.setattr(Descent, "__init__", watched)
+    states = [p.state for p in stylize(content, [style], s, network) if p.iteration == 4]
+    assert len(begun) == 2
+    start, state, known = begun[1]
+    average = states[0].image
+    assert average.shape == (1, 68, 79, 3) and start.shape == (1, 96, 112, 3)
+    assert np.allclose(start, enlarged(average, (96, 112)), atol=1e-4)
+    steps, rate, first, second, taken, image = known
+    assert steps == 4 and rate == pytest.approx(0.02 * 255) and taken == 0
+    assert np.array_equal(image, start)
+    falls = 68 * 79 / (96 * 112)
+    assert first.shape == second.shape == start.shape
+    for moment, before, order in [(first, state[2], 1), (second, state[3], 2)]:
+        assert before.any()
+        assert np.abs(moment).mean() == pytest.approx(np.abs(before).mean() * falls**order, rel=0.3)
+
+
+def test_wasserstein_is_optimised_as_its_source_has_it():
+    """With Adam on a picture in 0..1, clipped, from the content."""
+    s = preset("wasserstein")
+    adam = optimizer(s)
+    assert type(adam) is keras.optimizers.Adam and s.clip
+    assert (adam.beta_1, adam.beta_2) == (0.9, 0.99)
+    assert adam.epsilon == pytest.approx(1e-8 / 255)
+    assert rate(s, 0) == rate(s, 2999) == pytest.approx(0.02 * 255)
+    assert (s.average, s.padding, s.noiseblend(False)) == (0.99, "replicate", 0)
+    # The style is as large as the content.
+    assert s.sizes([(640, 480), (1000, 800)]) == [(640, 480), (640, 512)]

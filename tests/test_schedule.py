@@ -1,10 +1,11 @@
 """The schedule by itself: no picture, no network but its strides."""
 
 import dataclasses
+from dataclasses import replace
 
 from conftest import MEAN
-from neural_style_keras.minimise.schedule import schedule
-from neural_style_keras.settings import Settings
+from neural_style_keras.minimise.schedule import schedule, sizes
+from neural_style_keras.settings import Settings, preset
 from neural_style_keras.vgg import Layer, Parameters
 
 POOLS = tuple(Layer(f"relu{i + 1}_1", "pool", stride=(2, 2)) for i in range(4))
@@ -44,3 +45,27 @@ def test_the_coarsest_size_is_enough_for_either_network():
     shapes = [(640, 640), (320, 320)]
     assert schedule(shapes, s, NETWORK, WARM)[0].width == 80
     assert schedule(shapes, s, NETWORK, coarser)[0].width == 320
+
+
+def widths(width, height, s):
+    return [(w, end) for w, _, end in sizes(width, height, s)]
+
+
+def test_the_sizes_of_wasserstein_grow_by_a_root_of_two_from_128():
+    """With 1000 iterations at the first and 500 at each of the others, all the time."""
+    s = preset("wasserstein")
+    wanted = [(128, 1000), (181, 1500), (256, 2000), (362, 2500), (512, 3000)]
+    assert widths(512, 512, s) == widths(512, 384, s) == wanted
+    # It is the longer side that is no less than 128.
+    assert sizes(384, 512, s)[0] == (96, 128, 1000)
+    assert widths(180, 120, s) == [(180, 1000)]
+    assert widths(512, 512, replace(s, iterations=5))[-1] == (512, 2 * 5 + 4 * 5)
+    assert widths(512, 512, replace(s, scales="off", iterations=5)) == [(512, 5)]
+    # Not even more sizes than iterations are too many.
+    assert widths(512, 512, replace(s, iterations=1, scale_first=0.1))[-1] == (512, 5)
+
+
+def test_the_coarsest_size_can_be_chosen():
+    s = Settings(scales="auto", scales_from=300)
+    assert [width for width, _ in widths(2560, 1920, s)] == [320, 640, 1280, 2560]
+    assert len(widths(640, 480, replace(s, scales_from=321))) == 1

@@ -54,7 +54,12 @@ from neural_style_keras.settings import (
         ({"optimizer": "rmsprop"}, "--optimizer is adam or sgd or lbfgs"),
         ({"content_loss": "total"}, "--content-loss is mean or half-mean or half-sum or sum"),
         ({"gram_divisor": "channels"}, "--gram-divisor is activations or positions or pixels"),
-        ({"tv_loss": "isotropic"}, "--tv-loss is mean or sum or isotropic-sum"),
+        ({"tv_loss": "isotropic"}, "--tv-loss is mean or sum or isotropic-sum or nine-point"),
+        ({"padding": "same"}, "--padding is zeros or replicate or reflect"),
+        ({"average": 1.0}, "--average must be below 1"),
+        ({"average": 0.9, "optimizer": "lbfgs"}, "--average is of the steps of adam or sgd"),
+        ({"scales_from": 63}, "--scales-from must be at least 64"),
+        ({"scale_first": 0.0}, "--scale-first must be above 0"),
         ({"tv_exponent": 0.5}, "--tv-exponent must be at least 1"),
         ({"noise": "none"}, "--noise is normal or uniform or uniform-around-mean"),
         ({"learning_rate_decay": 0.0}, "--learning-rate-decay must be above 0"),
@@ -82,6 +87,8 @@ def test_the_defaults_are_those_users_know():
     assert (s.iterations, s.pooling, s.content_weight_blend) == (1000, "max", 1)
     assert (s.gram_divisor, s.tv_loss, s.tv_exponent) == ("activations", "mean", 2)
     assert (s.optimizer, s.learning_rate_decay, s.clip) == ("adam", 1, False)
+    assert (s.padding, s.normalize_network, s.average) == ("zeros", "off", 0)
+    assert (s.scales, s.scales_from, s.scale_first) == ("off", 64, None)
 
 
 @pytest.mark.parametrize("pattern", ["out_{:05}.jpg", "out_%05d.jpg"])
@@ -245,3 +252,23 @@ def test_preserved_colours_are_a_spelling_that_does_not_stay():
     assert dataclasses.replace(s, colors="style").colors == "style"
     with pytest.raises(ValueError, match="and not --colors match"):
         Settings(preserve_colors=True, colors="match")
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ([], "off"),
+        (["--normalize-network"], "on"),
+        (["--normalize-network", "--tv-weight", "3"], "on"),
+        (["--normalize-network", "photos"], "photos"),
+        (["--preset", "gatys"], "auto"),
+        (["--preset", "gatys", "--normalize-network", "off"], "off"),
+    ],
+)
+def test_a_flag_may_stand_alone(words, value):
+    from neural_style_keras.neural_style import build_parser, job_of
+
+    pictures = ["--content", "a.jpg", "--styles", "b.jpg", "--output", "c.png"]
+    settings = job_of(build_parser().parse_args([*pictures, *words])).settings
+    assert settings.normalize_network == value
+    assert settings.normalization_folder() == ("photos" if value == "photos" else None)

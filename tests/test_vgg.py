@@ -254,3 +254,40 @@ def test_every_layer_of_vgg19_gives_the_reference_numbers(pooling):
         _, height, width, _ = out.shape
         for y, x, where in [(0, 0, "corner"), (height // 2, width // 2, "centre")]:
             assert np.allclose(out[0, y, x, :4], want[where], atol=1e-3 * want["std"]), name
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(("padding", "mode"), [("replicate", "edge"), ("reflect", "reflect")])
+def test_the_first_convolution_sees_what_the_padding_says(network, padding, mode):
+    """As without padding on a picture that has been padded; the convolutions after it see zeros."""
+    from keras import ops
+
+    image = picture(9, 7)[np.newaxis]
+    names = ["conv1_1", "conv1_2"]
+    padded = vgg.build(network, names, padding=padding)(image)
+    padded = {k: ops.convert_to_numpy(v) for k, v in padded.items()}
+    larger = np.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)), mode)
+    plain = ops.convert_to_numpy(vgg.build(network, names)(larger)["conv1_1"])
+    assert np.allclose(padded["conv1_1"], plain[:, 1:-1, 1:-1], atol=1e-3)
+    zeros = vgg.build(network, names)(image)
+    difference = padded["conv1_1"] - ops.convert_to_numpy(zeros["conv1_1"])
+    assert np.abs(difference[:, 1:-1, 1:-1]).max() < 1e-3 < np.abs(difference).max()
+    relu = np.maximum(padded["conv1_1"], 0)
+    layer = next(x for x in network.layers if x.name == "conv1_2")
+    second = ops.conv(relu, layer.kernel, padding="same") + layer.bias
+    assert np.allclose(padded["conv1_2"], ops.convert_to_numpy(second), atol=1e-2)
+
+
+def test_an_uneven_padding_is_replicated_side_by_side(tmp_path):
+    layers = small_layers()[:1]
+    layers[0] |= {"pad": np.array([[0.0, 2.0, 1.0, 0.0]])}
+    parsed = vgg.parse(write_mat(tmp_path / "a.mat", layers=layers))
+    image = np.random.default_rng(1).normal(size=(1, 9, 8, 3)).astype("f4")
+    for padding, mode in [("replicate", "edge"), ("reflect", "reflect")]:
+        out = run(vgg.build(parsed, ["conv1_1"], padding=padding), image)["conv1_1"]
+        larger = np.pad(image, ((0, 0), (0, 2), (1, 0), (0, 0)), mode)
+        valid = write_mat(
+            tmp_path / "b.mat", layers=[layers[0] | {"pad": np.array([[0.0, 0.0, 0.0, 0.0]])}]
+        )
+        wanted = run(vgg.build(vgg.parse(valid), ["conv1_1"]), larger)["conv1_1"]
+        assert out.shape == wanted.shape and np.allclose(out, wanted, atol=1e-4)

@@ -39,7 +39,7 @@ def masks(arguments, tmp_path):  # noqa: F811
     save("right.png", columns >= 29)
     save("top.png", np.arange(50)[:, np.newaxis].repeat(36, 1) < 44)
     save("black.png", columns < 0)
-    save("dot.png", (columns < 3) & (columns.T[:40].T < 3) & (np.arange(40)[:, None] < 3))
+    save("dot.png", (columns < 3) & (np.arange(40)[:, np.newaxis] < 3))
     Path("text.png").write_text("hello")
     return arguments
 
@@ -107,7 +107,6 @@ def test_masks_that_complete_each_other_leave_no_gap():
     assert images.painted([np.full((9, 9), 0.25, "f4")] * 2, 8).mean() == 0.5
 
 
-@pytest.mark.every_backend
 def test_colours_are_matched_region_by_region():
     image, wanted = picture(40, 50), picture(30, 70, seed=3) * 0.5 + 60
     part, region = np.zeros((40, 50), "f4"), np.zeros((30, 70), "f4")
@@ -163,7 +162,7 @@ def test_each_region_takes_the_colours_of_its_own_style(network, style_loss):
     styles = [picture(60, 56, seed=1) * 0.2, picture(60, 56, seed=2) * 0.2 + 200]
     chosen = {
         "style_loss": style_loss,
-        "style_layers": ("conv1_1",),
+        "style_layers": ("relu1_1",),
         "content_weight": 0,
         "iterations": 60,
     }
@@ -179,7 +178,7 @@ def test_a_styles_mask_is_what_is_taken_of_it(network):
     style[:, 28:] += 200
     half = np.arange(56)[np.newaxis].repeat(60, 0) < 28
     s = Settings(
-        style_layers=("conv1_1",),
+        style_layers=("relu1_1",),
         content_weight=0,
         iterations=60,
         learning_rate=5.0,
@@ -189,7 +188,7 @@ def test_a_styles_mask_is_what_is_taken_of_it(network):
         for part in (half, None, ~half)
     ]
     dark, both, bright = (image.mean() for image in means)
-    assert dark + 30 < both < bright - 30
+    assert dark + 20 < both < bright - 20
 
 
 def test_regions_too_small_are_told_the_least_size(network):

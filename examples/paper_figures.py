@@ -37,7 +37,7 @@ FAST = [
 # From noise of the full range, coarse to fine leaves a grain that the paper's losses hardly see.
 GATYS = ["--preset", "gatys", *FAST, "--noise", "normal"]
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
-RECONSTRUCTION = [*GATYS, "--width", "256", "--iterations", "120"]
+RECONSTRUCTION = [*GATYS, "--width", "256", "--iterations", "100"]
 
 
 @dataclass(frozen=True)

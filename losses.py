@@ -495,8 +495,9 @@ class Wasserstein:
         shares = self.shares if self.has_regions else self._whole()
         for layer, weight in self.layers.items():
             for share, region, style in zip(shares[layer], sums, target):
-                distance = wasserstein_loss(*region[layer], style[layer])
-                total = total + share * weight * distance
+                if share:
+                    distance = wasserstein_loss(*region[layer], style[layer])
+                    total = total + share * weight * distance
         return self.weight * total
 
 
@@ -534,7 +535,7 @@ def terms(
     Raises ValueError for a number of weights that is not the number of styles.
     """
     scale = settings.activation_scale
-    of_content, of_style = settings.strengths(pixels)
+    of_content, of_style, of_tv = settings.strengths(pixels)
     content = Content(
         of_content * settings.content_weight * scale**2,
         settings.content_weights(),
@@ -550,7 +551,7 @@ def terms(
         style = Wasserstein(**common, has_regions=has_regions)
     else:
         style = Gram(**common, kind=settings.style_loss, divisor=settings.gram_divisor)
-    tv = TotalVariation(settings.tv_weight, settings.tv_loss, settings.tv_exponent)
+    tv = TotalVariation(of_tv * settings.tv_weight, settings.tv_loss, settings.tv_exponent)
     return [content, style, tv]
 
 

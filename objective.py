@@ -361,16 +361,21 @@ def region_sides(
     layers = list(settings.style_weights())
     if masks is None or not layers:
         return []
-    stride = parameters.stride(layers)
-    deepest = max(layers, key=lambda layer: parameters.stride([layer]))
-    named = [(f"mask {i}", mask) for i, mask in enumerate(masks.regions, 1)]
-    named += [(f"style mask {i}", mask) for i, mask in enumerate(masks.styles, 1)]
-    areas = {name: mask.sum(dtype=np.float64) for name, mask in named if mask is not None}
-    for name, area in areas.items():
+    named = [("mask", i, mask) for i, mask in enumerate(masks.regions)]
+    named += [("style mask", i, mask) for i, mask in enumerate(masks.styles)]
+    shares = settings.layer_shares(max(len(masks.regions), len(masks.styles)))
+    sides = []
+    for name, i, mask in named:
+        own = [layer for layer in layers if shares[layer][i]]
+        if mask is None or not own:
+            continue
+        area, stride = mask.sum(dtype=np.float64), parameters.stride(own)
         if area < LEAST_POSITIONS * stride**2 * (1 - ROUNDING):
+            deepest = max(own, key=lambda layer: parameters.stride([layer]))
             least = math.isqrt(LEAST_POSITIONS) * stride
             raise ValueError(
-                f"{name} is too small a region for {deepest} to have statistics there: it is white "
-                f"on {area:.0f} pixels, and must be on at least {least}x{least}"
+                f"{name} {i + 1} is too small a region for {deepest} to have statistics there: it "
+                f"is white on {area:.0f} pixels, and must be on at least {least}x{least}"
             )
-    return [math.floor(math.sqrt(area / LEAST_POSITIONS) + ROUNDING) for area in areas.values()]
+        sides.append(math.floor(math.sqrt(area / LEAST_POSITIONS) + ROUNDING))
+    return sides

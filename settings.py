@@ -250,8 +250,8 @@ class Settings:
         "off",
         LOOK,
         "scale the network's filters to a mean activation of 1, as the papers do, by the package's "
-        "table for VGG-19 or the compact network (on, which the flag alone means), where there is "
-        "one (auto), or as measured on the photographs of a folder",
+        "table for VGG-19, or the compact network's conv layers (on, which the flag alone means), "
+        "where there is one (auto), or as measured on the photographs of a folder",
         meta="FOLDER",
         bare="on",
     )
@@ -494,7 +494,9 @@ class Settings:
         if self.average >= 1:
             raise ValueError(f"--average must be below 1, not {self.average}")
         if self.average and self.optimizer == "lbfgs":
-            raise ValueError("--average is of the steps of adam or sgd: L-BFGS does not jump about")
+            raise ValueError(
+                "--average is of the steps of adam or sgd: with --optimizer lbfgs, --average 0"
+            )
         if self.style_blend_weights and sum(self.style_blend_weights) == 0:
             raise ValueError("--style-blend-weights are all 0: at least one must be positive")
         if self.preserve_colors:  # one setting from here on, that `replace` can change
@@ -545,7 +547,8 @@ class Settings:
         """Whether `--preset fast` has the same losses and is faster."""
         ways = (self.optimizer, self.scales, self.warm_start)
         layers = (self.content_layers, self.style_layers)
-        return ways == ("adam", "off", None) and layers == (None, None)
+        is_plain = not self.average and self.normalize_network == "off"
+        return is_plain and ways == ("adam", "off", None) and layers == (None, None)
 
     def check_styles(self, count: int) -> None:
         """Raise ValueError where what is given once per style is not given `count` times; without
@@ -634,7 +637,7 @@ class Settings:
             return {}
         each = self._style_layers()
         names = dict.fromkeys(layer for weights in each for layer in weights)
-        shares = self.style_shares(len(each)) if len(each) > 1 else (1.0,)
+        shares = self._shares(len(each)) if len(each) > 1 else (1.0,)
         return _positive(
             {
                 layer: sum(share * of.get(layer, 0.0) for share, of in zip(shares, each))
@@ -667,6 +670,10 @@ class Settings:
     def style_shares(self, count: int) -> tuple[float, ...]:
         """The share of each of `count` styles, summing to 1."""
         self.check_styles(count)
+        return self._shares(count)
+
+    def _shares(self, count: int) -> tuple[float, ...]:
+        check_each("style_blend_weights", self.style_blend_weights, count)
         weights = self.style_blend_weights or (1.0,) * count
         return tuple(w / sum(weights) for w in weights)
 
@@ -679,21 +686,23 @@ class Settings:
             for layer, total in self.style_weights().items()
         }
 
-    def strengths(self, pixels: int) -> tuple[float, float]:
-        """What the content's weight and the style's are multiplied by, for a picture of so many
-        pixels.
+    def strengths(self, pixels: int) -> tuple[float, float, float]:
+        """What the weights of the content, of the style and of the smoothness are multiplied by,
+        for a picture of so many pixels.
 
         With a strength s, the ratio of style to content is the recipe's own times
         `STRONGEST`^(2s - 1) from 0.5 up, where the content counts less, and `WEAKEST`^(1 - 2s)
         from there down, where the style does: what counts most counts as ever against the
-        smoothness and the learning rate. A content loss that is a sum over positions grows with
-        the picture, and a style's does not; it is brought to `USUAL_PIXELS`.
+        smoothness and the learning rate. A loss that is a sum over positions grows with the
+        picture, and a style's does not; it is brought to `USUAL_PIXELS`.
         """
         if self.strength is None:
-            return 1.0, 1.0
-        share = 2 * self.strength - 1
-        grown = pixels / USUAL_PIXELS if self.content_loss in ("sum", "half-sum") else 1.0
-        return STRONGEST ** -max(0.0, share) / grown, WEAKEST ** max(0.0, -share)
+            return 1.0, 1.0, 1.0
+        share, usual = 2 * self.strength - 1, USUAL_PIXELS / pixels
+        of_content, of_tv = (
+            usual if "sum" in kind else 1.0 for kind in (self.content_loss, self.tv_loss)
+        )
+        return of_content * STRONGEST ** -max(0.0, share), WEAKEST ** max(0.0, -share), of_tv
 
     def noiseblend(self, has_initial: bool) -> float:
         """The share of noise in the starting picture."""
@@ -968,8 +977,6 @@ _GATYS = {
     "optimizer": "lbfgs",
     "iterations": 500,
 }
-# "normalized ... such that the mean activation of each convolutional filter ... is equal to one"
-_NORMALIZED = {"normalize_network": "auto"}
 
 # Both of Keras's examples: a sum of squares; Gram matrices S and C as sums over positions, in
 # sum (S - C)^2 / (4 * 3^2 * (HW)^2) with the channels and the pixels of the picture and not of the
@@ -985,7 +992,7 @@ _KERAS = {
 
 PRESETS = {
     "neural-style": Preset("the default: the pipeline in use for a decade, with Adam", {}),
-    "gatys": Preset("the paper, arXiv 1508.06576, with L-BFGS", _GATYS | _NORMALIZED),
+    "gatys": Preset("the paper, arXiv 1508.06576, with L-BFGS", _GATYS),
     # examples/neural_style_transfer.py of keras-team/keras as it was in 2016 (with VGG-16, 400
     # pixels high, the style resized to the content's height and width). There L-BFGS is not held
     # within 0..255. fmin_l_bfgs_b with maxfun=20 ends once it has counted 20 evaluations.

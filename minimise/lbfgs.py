@@ -372,8 +372,12 @@ class LBFGS:
             a = scipy.linalg.solve_triangular(self.products, a, check_finite=False)
             result = where(held, 0.0, on.add(result, self.changes, -a))
         result = where(held, 0.0, on.precondition(result))
-        size = float(on.module.mean(on.module.abs(result)))
-        result = (-self.guess or -FIRST_STEP / max(size, 1e-30)) * result
+        if not self.guess:
+            # Of the pixels that move at all: a mask may hold most of them.
+            total, count = (float(on.module.sum(x)) for x in (on.module.abs(result), result != 0))
+            result = (-FIRST_STEP * count / max(total, 1e-30)) * result
+        else:
+            result = -self.guess * result
         if self.steps:
             [b] = on.dots(self.changes, result)
             b += np.diag(self.products) * a

@@ -18,7 +18,7 @@ from keras import ops
 from tqdm import tqdm
 
 from .. import backend, pictures, vgg
-from ..settings import Settings
+from ..settings import PROGRAM, Settings
 
 MEANS = Path(__file__).with_name("means.npz")  # made by distill/means.py
 PHOTOGRAPHS = 200  # of a folder, at most: as many in a larger one, evenly spread
@@ -45,23 +45,23 @@ def means(parameters: vgg.Parameters, settings: Settings) -> Means:
     Raises ValueError where the package has none for this network, or a layer that the losses take
     is not of filters with a mean; OSError for a folder with no photographs.
     """
-    if folder := settings.normalization_folder():
-        photographs = squares(folder, quiet=settings.quiet)
-        found = measured(parameters, photographs, settings.pooling, settings.layers())
-    else:
-        found = packaged(parameters, settings.pooling)
-    if found is None:
+    folder = settings.normalization_folder()
+    found = None if folder else packaged(parameters, settings.pooling)
+    if found is None and not folder:
         raise ValueError(
             "there is no table of this network's mean activations: --normalize-network FOLDER "
             "measures them on photographs"
         )
     for name in settings.layers():
         conv = next(x for x in reversed(parameters.up_to([name])) if x.type == "conv")
-        if conv.name not in found:
+        if conv.name not in (found or parameters.filters()):
             raise ValueError(
                 f"{name} of this network has no mean activations to be normalised by, as no ReLU "
                 "follows its convolution: choose conv layers, or another network"
             )
+    if folder:
+        photographs = squares(folder, quiet=settings.quiet)
+        found = measured(parameters, photographs, settings.pooling, settings.layers())
     return found
 
 
@@ -124,9 +124,11 @@ def squares(folder, most: int = PHOTOGRAPHS, quiet: bool = True) -> Iterator[np.
     """The middle of each photograph of a folder, (SIDE, SIDE, 3) RGB in 0..255; of `most` of them,
     evenly spread, with a bar unless `quiet`.
 
+    What this program has made is no photograph: a run's own output may lie in the same folder.
+
     Raises OSError if there is no such folder, no picture in it, or one that cannot be read.
     """
-    paths = pictures.found(folder)
+    paths = [path for path in pictures.found(folder) if PROGRAM not in pictures.comment(path)]
     paths = [paths[i * len(paths) // most] for i in range(most)] if len(paths) > most else paths
     for path in tqdm(paths, "mean activations", leave=False, disable=quiet or None):
         picture = pictures.read(path)

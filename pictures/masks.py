@@ -24,12 +24,15 @@ class Masks:
     painted: np.ndarray | None = None  # how much of each pixel is painted; None for all of it
 
 
+OVERSHOOT = 1.1  # how far over 1 resizing and blurring may leave a mask that is in 0..1
+
+
 def as_mask(values, name: str) -> np.ndarray:
     """What a caller has given as a mask, as (H, W) float32 in 0..1.
 
     Args:
         values: (H, W), or a picture (H, W, 3), whose channels are averaged; of any dtype. In 0..1,
-            or else in 0..255.
+            or else in 0..255; a little over 1, as resizing leaves it, is 1.
         name: what it is called if it is refused.
 
     Raises ValueError for another shape, values out of the range, or one that is black all over.
@@ -45,7 +48,11 @@ def as_mask(values, name: str) -> np.ndarray:
         raise ValueError(f"{name} holds {low:g} to {high:g}: a mask is in 0..1, or in 0..255")
     if high == 0:
         raise ValueError(f"{name} is black all over: a mask is white where its style goes")
-    return mask / np.float32(255 if high > 1 else 1)
+    if high <= OVERSHOOT:
+        return np.minimum(mask, 1)
+    if high < 2:
+        raise ValueError(f"{name} holds up to {high:g}: a mask is in 0..1, or in 0..255")
+    return mask / np.float32(255)
 
 
 def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:

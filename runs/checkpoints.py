@@ -36,8 +36,9 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations)
         found = {name: float(value) for name, value in (logs or {}).items() if name != "loss"}
+        if found:  # at the end, there may be none but those of the checkpoint before
+            self.painter.about["losses"] = found
         self.painter.about |= {
-            "losses": found,
             "steps": step,
             "minutes": round(self.schedule.elapsed / 60, 1),
             "complete": self.schedule.share(step) >= 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from .. import backend, files, networks, painters
 from ..minimise.schedule import Stage
@@ -22,6 +23,10 @@ def metadata(job: Job, used: Networks) -> dict:
     asked = job.settings.picture()
     if used.warm is None:
         asked["warm_start"] = None  # it would not have helped
+    # By their contents, below, and not by how their paths are spelt.
+    asked |= {"masks": None, "style_masks": None}
+    if folder := job.settings.normalization_folder():
+        asked["normalize_network"] = str(Path(folder))
     return {
         PROGRAM: VERSION,
         "backend": backend.version(),
@@ -73,6 +78,8 @@ def lines(
         )
     if used.warm:
         yield f"warm start: {s.warm_start}"
+    elif s.warm_start and used.normalization:
+        yield f"no warm start: {s.warm_start} cannot be normalised for these layers"
     if len(stages) > 1:
         yield f"schedule: {'; '.join(map(str, stages))}"
     if s.network == "auto" and used.path == networks.COMPACT:

@@ -32,6 +32,9 @@ def settings_like(path) -> dict:
     # Another spelling of `colors`, which must not speak against it where it is overridden.
     if found.pop("preserve_colors", False):
         found.setdefault("colors", "content")
+    # These are of that content and of those styles, which are named anew.
+    for name in ("masks", "style_masks", "feather"):
+        found.pop(name, None)
     # Where checkpoints went is not recorded, and how often means nothing without.
     found.pop("checkpoint_iterations", None)
     return found

@@ -33,14 +33,17 @@ def placed_masks(
         return pictures.resize_mask(pictures.as_mask(values, name), *shape)
 
     content, *styles = shapes
-    check_each("masks", masks, len(styles))
-    check_each("style_masks", style_masks, len(styles))
+    if styles:
+        check_each("masks", masks, len(styles))
+        check_each("style_masks", style_masks, len(styles))
     if settings.feather is not None and masks is None:
         raise ValueError("--feather is the edge of --masks, and there are none")
-    regions = [placed(one, f"mask {i}", content) for i, one in enumerate(masks or (), 1)]
+    regions = [
+        placed(one, f"mask {i}", content) for i, one in enumerate(() if masks is None else masks, 1)
+    ]
     taken = [
         None if one is None else placed(one, f"style mask {i}", shape)
-        for i, (one, shape) in enumerate(zip(style_masks or (), styles), 1)
+        for i, (one, shape) in enumerate(zip(() if style_masks is None else style_masks, styles), 1)
     ]
     painted = pictures.painted(regions, settings.edge(*content)) if regions else None
     return Masks(regions, taken, painted)

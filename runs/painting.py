@@ -113,7 +113,9 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
         "content": files.named(one.content) if job.contents else None,
         "painter": files.named(painters.find(job.painter)),
         "shares": {name: round(share, 6) for name, share in shares.items()},
-        "settings": {name: settings[name] for name in ("width", "colors", "color_space", "seed")},
+        "settings": {
+            name: settings[name] for name in ("width", "height", "colors", "color_space", "seed")
+        },
     }
     output.write(one.output, painted, json.dumps(about))
     if not s.quiet:

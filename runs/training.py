@@ -189,7 +189,8 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     s = dataclasses.replace(job.settings, precision=precision)
     keras.utils.set_random_seed(s.seed)
     painter, first = _painter(job, styles, begun, asked)
-    _check_styles(styles, s, used)
+    if not goes_on:  # then there was memory, and what is free now says less
+        _check_styles(styles, s, used)
     networks = [(used.network, 1.0)]
     if used.warm and t.warm_share:
         networks.insert(0, (used.warm, t.warm_share))

@@ -127,6 +127,8 @@ def transfer_style(
             network = load_networks(settings)
         elif not isinstance(network, Networks):
             network = normalized(Networks(None, network, None), settings)
+    if content is None and (masks is not None or settings.masks):
+        raise ValueError("masks say where on a content styles go, and there is none")
     shapes = [None if picture is None else picture.shape[1::-1] for picture in (content, *styles)]
     shapes = settings.sizes(shapes)
     if masks is None and settings.masks:

@@ -251,3 +251,20 @@ def test_the_small_network(network, frequency):
     shown = image + network.mean_pixel
     assert shown.min() > -1e-3
     assert shown.max() < 255.001
+
+
+def test_the_first_step_is_as_long_for_a_few_pixels_as_for_all():
+    """Where a mask leaves most of the gradient 0, the others are not to jump for them."""
+
+    class Few:
+        terms = ()
+
+        def gradient(self, image):
+            gradient = np.zeros(SHAPE, np.float32)
+            gradient[:, :2, :2] = 1.0
+            return Losses({}, float(image[:, :2, :2].sum())), gradient
+
+    start = np.zeros(SHAPE, np.float32)
+    few = LBFGS(Few(), start, Settings(optimizer="lbfgs"), np.full(3, 128, np.float32))
+    few.advance(1)
+    assert np.abs(few.direction[:, :2, :2]).mean() == pytest.approx(lbfgs.FIRST_STEP, rel=1e-3)

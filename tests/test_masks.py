@@ -74,6 +74,48 @@ def test_what_is_no_mask_is_said_in_one_sentence(network, values, says):
         transfer_style(CONTENT, [STYLE], masks=[values], network=network)
 
 
+def test_a_mask_that_resizing_has_left_a_little_over_1_is_one_of_0_to_1():
+    mask = LEFT * np.float32(1.0001)
+    assert np.array_equal(images.as_mask(mask, "it"), LEFT.astype("f4"))
+    with pytest.raises(
+        ValueError, match=r"it holds up to 1\.5: a mask is in 0\.\.1, or in 0\.\.255"
+    ):
+        images.as_mask(LEFT * 1.5, "it")
+
+
+def test_masks_may_be_an_array_and_need_a_content(network):
+    settings = Settings(iterations=1, style_weight=500)
+    stack = np.stack([LEFT, ~LEFT]).astype("f4")
+    *_, last = transfer_style(
+        CONTENT, [STYLE, OTHER], settings, masks=stack, style_masks=[None, None], network=network
+    )
+    assert last.image.shape == CONTENT.shape
+    texture = Settings(content_weight=0, width=80, iterations=1)
+    with pytest.raises(ValueError, match="there is none"):
+        next(transfer_style(None, [STYLE], texture, masks=[LEFT], network=network))
+
+
+def test_a_region_is_as_large_as_the_layers_of_its_own_style_need(network):
+    small = np.zeros((64, 80), np.float32)
+    small[:20, :20] = 1
+    masks = Masks([small, np.ones_like(small)], [None, None], small)
+    layers = ("relu1_1", "/", "relu4_1", "relu5_1")
+    assert region_sides(masks, Settings(style_layers=layers), network) == [10, 35]
+    with pytest.raises(ValueError, match="mask 1 is too small a region for relu5_1"):
+        region_sides(masks, Settings(style_layers=(*layers[:1], *layers[2:])), network)
+
+
+def test_a_mask_does_not_go_onto_another_photograph(masks, tmp_path):
+    """It is of the content, which --like does not take over."""
+    from neural_style_keras.runs.like import settings_like
+
+    assert main(*masks, *SHORT, "--masks", "left.png", "--feather", "2") == 0
+    found = settings_like("out.png")
+    assert not {"masks", "style_masks", "feather"} & set(found)
+    about = json.loads(images.comment("out.png"))
+    assert [mask["name"] for mask in about["masks"]] == ["left.png"]
+
+
 def test_a_mask_is_read_from_any_picture(tmp_path):
     grey = np.linspace(0, 255, 60).round().astype(np.uint8)[np.newaxis].repeat(9, 0)
     Image.fromarray(grey).save(tmp_path / "grey.png")

@@ -94,6 +94,24 @@ def test_the_middles_of_a_folders_photographs(folder):
 
 
 @needs_shared
+def test_what_the_program_has_made_is_no_photograph(folder):
+    """A run's output may lie in the folder, and would change the means on --resume."""
+    before = list(normalization.squares(folder))
+    images.write(folder / "out.png", picture(40, 40), json.dumps({"neural-style": "0"}))
+    assert len(list(normalization.squares(folder))) == len(before) == 3
+
+
+def test_nothing_is_measured_for_layers_that_have_no_means(network, folder, monkeypatch):
+    monkeypatch.setattr(normalization, "measured", lambda *_: pytest.fail("it measured"))
+    linear = tuple(x for x in network.layers if x.type != "relu")
+    network = dataclasses.replace(network, layers=linear)
+    settings = Settings(
+        normalize_network=str(folder), content_layers=("conv4_2",), style_layers=("conv1_1",)
+    )
+    with pytest.raises(ValueError, match="no mean activations"):
+        normalization.means(network, settings)
+
+
 @pytest.mark.parametrize("pooling", ["max", "avg"])
 def test_the_packages_table_is_that_of_vgg19(pooling):
     """On other photographs, which are not those that it was made from."""
@@ -210,8 +228,8 @@ def test_bad_folders_are_told_before_anything_is_loaded(pictures, mat, tmp_path,
     assert "there is no table of this network's mean activations" in capsys.readouterr().err
 
 
-def test_gatys_is_normalised_where_there_is_a_table(mat):
-    s = preset("gatys", network="compact")
+def test_auto_normalises_where_there_is_a_table(mat):
+    s = preset("gatys", network="compact", normalize_network="auto")
     found = load_networks(s)
     plain = load_networks(dataclasses.replace(s, normalize_network="off"))
     table = normalization.packaged(plain.network, "avg")
@@ -223,4 +241,5 @@ def test_gatys_is_normalised_where_there_is_a_table(mat):
             table[name], normalization.LEAST * np.median(table[name])
         )
         assert np.abs(now[name] - wanted).max() < 1e-3 * np.abs(wanted).max()
-    assert load_networks(preset("gatys", network=str(mat))).normalization is None
+    other = dataclasses.replace(s, network=str(mat))
+    assert load_networks(other).normalization is None

@@ -82,7 +82,7 @@ def test_the_tile_is_the_largest_that_fits(network, monkeypatch):
         monkeypatch.setattr(backend, "available_memory", lambda device, g=gigabytes: g * 1e9)
         assert bool(choose_tile(sizes, settings(), network)) == tiled
     assert choose_tile(sizes, settings(tile="300"), network) == 300
-    whole = next(g for g in range(10, 400) if not _tile_with(g / 10, sizes, network, monkeypatch))
+    whole = next(g for g in range(18, 400) if not _tile_with(g / 10, sizes, network, monkeypatch))
     assert _tile_with(whole / 10, sizes, network, monkeypatch, regions=2) > 0  # masks take some too
     monkeypatch.setattr(backend, "available_memory", lambda device: None)
     assert choose_tile(sizes, settings(), network) == 0

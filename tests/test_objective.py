@@ -662,14 +662,18 @@ def test_the_strength_works_with_every_preset(network, name):
         return Objective(CONTENT, [style], Settings(**recipe | more), network).evaluate(x)
 
     own, half, strong, weak = found(), *(found(strength=s) for s in (0.5, 0.75, 0.25))
-    grown = 24 * 32 / USUAL_PIXELS if "sum" in Settings(**recipe).content_loss else 1
-    assert half.content == pytest.approx(own.content / grown, rel=1e-5)
+    grown = 24 * 32 / USUAL_PIXELS
+    of_content, of_tv = (
+        grown if "sum" in kind else 1
+        for kind in (Settings(**recipe).content_loss, Settings(**recipe).tv_loss)
+    )
+    assert half.content == pytest.approx(own.content / of_content, rel=1e-5)
     assert half.style == pytest.approx(own.style, rel=1e-5)
     assert strong.content == pytest.approx(half.content / STRONGEST**0.5, rel=1e-5)
     assert strong.style == pytest.approx(half.style, rel=1e-5)
     assert weak.content == pytest.approx(half.content, rel=1e-5)
     assert weak.style == pytest.approx(half.style * WEAKEST**0.5, rel=1e-5)
-    assert half.tv == strong.tv == weak.tv == own.tv
+    assert half.tv == strong.tv == weak.tv == pytest.approx(own.tv / of_tv, rel=1e-5)
 
 
 def test_a_sum_of_content_means_the_same_at_any_size_with_a_strength(network):

@@ -363,8 +363,9 @@ def region_sides(
         return []
     named = [("mask", i, mask) for i, mask in enumerate(masks.regions)]
     named += [("style mask", i, mask) for i, mask in enumerate(masks.styles)]
-    shares = settings.layer_shares(max(len(masks.regions), len(masks.styles)))
-    sides = []
+    if not named:
+        return []
+    sides, shares = [], settings.layer_shares(max(len(masks.regions), len(masks.styles)))
     for name, i, mask in named:
         own = [layer for layer in layers if shares[layer][i]]
         if mask is None or not own:

@@ -21,7 +21,6 @@ from keras import ops
 from neural_style_keras import painters, pictures, vgg
 from neural_style_keras.painters.architecture import Painter
 from neural_style_keras.painters.painting import paint
-from neural_style_keras.painters.photographs import middle_square
 from neural_style_keras.painters.training import PerceptualLoss
 from neural_style_keras.settings import RECIPES, Settings
 
@@ -35,7 +34,7 @@ def loss(arguments: argparse.Namespace) -> None:
     painter = painters.load(arguments.painter)
     peers = json.loads(Path(arguments.peers).read_text())
     photos = [
-        middle_square(pictures.read(Path(arguments.photos) / name), SIDE)
+        pictures.middle_square(pictures.read(Path(arguments.photos) / name), SIDE)
         for name in peers["photos"]
     ]
     print("| style | content | style | tv | total | published | ratio |")

@@ -12,7 +12,6 @@ import argparse
 import numpy as np
 from neural_style_keras import painters, pictures
 from neural_style_keras.painters.painting import paint
-from neural_style_keras.painters.photographs import middle_square
 from PIL import Image, ImageDraw
 
 GAP, TITLE = 6, 18  # pixels
@@ -46,7 +45,7 @@ def main() -> None:
     for i, label in enumerate(["photograph", *columns]):
         draw.text((i * step + 2, 2), label, fill="black")
     for row, path in enumerate(arguments.contents):
-        photo = middle_square(pictures.read(path), side)
+        photo = pictures.middle_square(pictures.read(path), side)
         painted = [paint(painter, photo, style) for style in columns.values()]
         for i, picture in enumerate([photo, *painted]):
             picture = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))

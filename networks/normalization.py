@@ -131,11 +131,7 @@ def squares(folder, most: int = PHOTOGRAPHS, quiet: bool = True) -> Iterator[np.
     paths = [path for path in pictures.found(folder) if PROGRAM not in pictures.comment(path)]
     paths = [paths[i * len(paths) // most] for i in range(most)] if len(paths) > most else paths
     for path in tqdm(paths, "mean activations", leave=False, disable=quiet or None):
-        picture = pictures.read(path)
-        height, width = picture.shape[:2]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        yield pictures.resize(picture[top : top + side, left : left + side], SIDE, SIDE)
+        yield pictures.middle_square(pictures.read(path), SIDE)
 
 
 def fingerprint(parameters: vgg.Parameters) -> np.ndarray:

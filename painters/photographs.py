@@ -112,11 +112,3 @@ def square(picture: np.ndarray, side: int, random) -> np.ndarray:
     y, x = (int(random.integers(length - taken + 1)) for length in (height, width))
     cut = pictures.resize(picture[y : y + taken, x : x + taken], side, side)
     return np.ascontiguousarray(cut[:, ::-1] if random.random() < 0.5 else cut, np.float32)
-
-
-def middle_square(picture: np.ndarray, side: int) -> np.ndarray:
-    """The largest square in the middle of a picture, (side, side, 3)."""
-    height, width = picture.shape[:2]
-    short = min(height, width)
-    y, x = (height - short) // 2, (width - short) // 2
-    return pictures.resize(picture[y : y + short, x : x + short], side, side)

@@ -5,7 +5,7 @@ from .folders import found
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
 from .masks import Masks, as_mask, composed, painted, resize_mask
 from .reading import alpha, comment, mask, read, size
-from .resizing import check_finite, resize, resize_alpha
+from .resizing import check_finite, middle_square, resize, resize_alpha
 from .writing import write
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "found",
     "mask",
     "match_colors",
+    "middle_square",
     "painted",
     "preserve_colors",
     "read",

@@ -11,6 +11,7 @@ from PIL import Image
 
 from .resizing import check_finite
 
+OVERSHOOT = 1.1  # how far over 1 resizing and blurring may leave a mask that is in 0..1
 WHOLE = 1e-3  # what rounding leaves between 1 and the sum of masks that complete each other
 ROWS = 2048  # at once, of the distances to an edge: they take four times the memory of a mask
 
@@ -22,9 +23,6 @@ class Masks:
     regions: Sequence[np.ndarray] = ()  # of the content, one for each style; none: all of it
     styles: Sequence[np.ndarray | None] = ()  # of each style; None for all of it
     painted: np.ndarray | None = None  # how much of each pixel is painted; None for all of it
-
-
-OVERSHOOT = 1.1  # how far over 1 resizing and blurring may leave a mask that is in 0..1
 
 
 def as_mask(values, name: str) -> np.ndarray:

@@ -14,6 +14,14 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(resized, np.float32)
 
 
+def middle_square(picture: np.ndarray, side: int) -> np.ndarray:
+    """The largest square in the middle of a picture, (side, side, 3)."""
+    height, width = picture.shape[:2]
+    short = min(height, width)
+    y, x = (height - short) // 2, (width - short) // 2
+    return resize(picture[y : y + short, x : x + short], side, side)
+
+
 def resize_alpha(alpha: np.ndarray, width: int, height: int) -> np.ndarray:
     """Likewise for how opaque a picture is, (H, W) in 0..255, with its fraction."""
     resized = Image.fromarray(np.asarray(alpha, np.float32)).resize((width, height))

@@ -127,7 +127,7 @@ def transfer_style(
             network = load_networks(settings)
         elif not isinstance(network, Networks):
             network = normalized(Networks(None, network, None), settings)
-    if content is None and (masks is not None or settings.masks):
+    if content is None and masks is not None:  # those of the settings are refused above
         raise ValueError("masks say where on a content styles go, and there is none")
     shapes = [None if picture is None else picture.shape[1::-1] for picture in (content, *styles)]
     shapes = settings.sizes(shapes)

@@ -28,7 +28,7 @@ from neural_style_keras.painters.architecture import (
     UpsampledConv2D,
 )
 from neural_style_keras.painters.painting import choose_tile, paint
-from neural_style_keras.painters.photographs import Photographs, middle_square, square
+from neural_style_keras.painters.photographs import Photographs, square
 from neural_style_keras.runs.training import SETTINGS
 from neural_style_keras.settings import RECIPES, Settings, Training
 from PIL import Image
@@ -244,7 +244,7 @@ def test_a_square_is_a_part_of_the_photograph():
         assert cut.shape == (64, 64, 3)
         rows = cut[:, 0, 0]
         assert 29 <= rows[-1] - rows[0] <= 60 and (np.diff(rows) >= 0).all()
-    assert middle_square(photo, 60)[[0, -1], 0, 0].tolist() == [20, 79]
+    assert images.middle_square(photo, 60)[[0, -1], 0, 0].tolist() == [20, 79]
 
 
 def learnt(painter, criterion, photos, folder, steps=40, rate=3e-3, **options):

@@ -377,6 +377,18 @@ def test_a_grid_owns_every_pixel_once_and_lies_on_the_poolings_grid():
     assert (owned == 1).all()
 
 
+def assert_same_in_tiles(content, styles, s, network, image, masks=None):
+    """The losses and the gradient of an image; returns the objective in tiles, and the losses."""
+    whole_losses, whole = Objective(content, styles, s, network, 0, masks).gradient(image)
+    tiled = Objective(content, styles, s, network, 50, masks)
+    assert len(tiled.tiles) > 4
+    tiled_losses, gradient = tiled.gradient(image)
+    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
+    for term in ("content", "style", "tv", "total"):
+        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+    return tiled, whole_losses
+
+
 @pytest.mark.parametrize("pooling", ["max", "avg"])
 @pytest.mark.parametrize(("size", "blend"), [((150, 210), 1.0), ((129, 97), 0.5)])
 def test_tiled_is_untiled(network, pooling, size, blend):
@@ -384,13 +396,7 @@ def test_tiled_is_untiled(network, pooling, size, blend):
     s = settings(pooling=pooling, content_weight_blend=blend, style_blend_weights=(1, 2))
     content, styles = picture(*size), [picture(90, 120, seed=1), picture(64, 50, seed=2)]
     image = vgg.preprocess(picture(*size, seed=3), network.mean_pixel)
-    whole_losses, whole = Objective(content, styles, s, network).gradient(image)
-    tiled = Objective(content, styles, s, network, tile=50)
-    assert len(tiled.tiles) > 4
-    tiled_losses, gradient = tiled.gradient(image)
-    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
-    for term in ("content", "style", "tv", "total"):
-        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+    tiled, whole_losses = assert_same_in_tiles(content, styles, s, network, image)
     assert tiled.evaluate(image).total == pytest.approx(whole_losses.total, rel=1e-4)
 
 
@@ -401,13 +407,7 @@ def test_another_edge_and_nine_points_are_the_same_in_tiles(network, padding, ma
     content, style = picture(*size), picture(90, 120, seed=1)
     image = vgg.preprocess(picture(*size, seed=3), network.mean_pixel)
     masks = Masks([MASK], [None], MASK) if masked else None
-    whole_losses, whole = Objective(content, [style], s, network, 0, masks).gradient(image)
-    tiled = Objective(content, [style], s, network, 50, masks)
-    assert len(tiled.tiles) > 4
-    tiled_losses, gradient = tiled.gradient(image)
-    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
-    for term in ("content", "style", "tv", "total"):
-        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+    assert_same_in_tiles(content, [style], s, network, image, masks)
     # And it is the smoothness alone, whose gradient the style's would hide.
     s = dataclasses.replace(s, content_weight=0, style_weight=0)
     _, whole = Objective(content, [style], s, network, 0, masks).gradient(image)
@@ -423,13 +423,7 @@ def test_each_recipe_is_the_same_in_tiles(network, recipe, masked):
     content, style = picture(*size), picture(90, 120, seed=1)
     image = vgg.preprocess(picture(*size, seed=3), network.mean_pixel)
     masks = Masks([MASK], [None], MASK) if masked else None
-    whole_losses, whole = Objective(content, [style], s, network, 0, masks).gradient(image)
-    tiled = Objective(content, [style], s, network, 50, masks)
-    assert len(tiled.tiles) > 4
-    tiled_losses, gradient = tiled.gradient(image)
-    assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
-    for term in ("content", "style", "tv", "total"):
-        assert getattr(tiled_losses, term) == pytest.approx(getattr(whole_losses, term), rel=1e-4)
+    assert_same_in_tiles(content, [style], s, network, image, masks)
 
 
 @pytest.mark.parametrize("recipe", ["keras", "tensorflow-tutorial"])

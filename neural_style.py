@@ -101,6 +101,7 @@ def job_of(arguments: argparse.Namespace) -> Job:
         settings = Settings(**found | chosen)
     else:
         settings = preset(recipe or "neural-style", **chosen)
+    settings.check_given(chosen)
     for path in (settings.initial, *(settings.masks or ()), *(settings.style_masks or ())):
         if path:
             local(path)

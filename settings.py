@@ -8,7 +8,7 @@ import difflib
 import math
 import numbers
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 PROGRAM = "neural-style"  # the command
@@ -542,6 +542,16 @@ class Settings:
                 "--strength is between content and style, and the weight of one of them is 0: "
                 "leave it out, or at 0.5"
             )
+
+    def check_given(self, names: Container[str]) -> None:
+        """Raise ValueError where one of these settings, that somebody asked for, changes nothing
+        without another one."""
+        without = {"color_space": (self.colors == "content", "--colors content")}
+        for name in ("scales_from", "scale_ratio", "scale_first"):
+            without[name] = (self.scale_factor(), "--scales")
+        for name, (is_used, other) in without.items():
+            if name in names and not is_used:
+                raise ValueError(f"{flag(name)} changes nothing without {other}")
 
     def recipe_is_slow(self) -> bool:
         """Whether `--preset fast` has the same losses and is faster."""

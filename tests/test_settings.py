@@ -274,3 +274,24 @@ def test_a_flag_may_stand_alone(words, value):
     settings = job_of(build_parser().parse_args([*pictures, *words])).settings
     assert settings.normalize_network == value
     assert settings.normalization_folder() == ("photos" if value == "photos" else None)
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["--color-space", "lab"], "--color-space changes nothing without --colors content"),
+        (["--scale-first", "2"], "--scale-first changes nothing without --scales"),
+        (["--color-space", "lab", "--preserve-colors"], None),
+        (["--scale-first", "2", "--preset", "wasserstein"], None),
+    ],
+)
+def test_a_flag_that_changes_nothing_is_refused(words, missing):
+    from neural_style_keras.neural_style import build_parser, job_of
+
+    pictures = ["--content", "a.jpg", "--styles", "b.jpg", "--output", "c.png"]
+    arguments = build_parser().parse_args([*pictures, *words])
+    if missing:
+        with pytest.raises(ValueError, match=missing):
+            job_of(arguments)
+    else:
+        job_of(arguments)

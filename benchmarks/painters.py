@@ -3,14 +3,19 @@
     python benchmarks/painters.py loss --painter paintbox --network imagenet-vgg-verydeep-19.mat \\
         --photos DIR --styles the_scream=scream.jpg ... --peers painters.json
     python benchmarks/painters.py time --painter paintbox [--size 256 512 1024] [--rounds 5]
+    python benchmarks/painters.py evaluations --network ... --photos DIR --styles ... --peers ...
+    python benchmarks/painters.py start --network ... --photos DIR --styles ... --peers ...
 
 `loss` judges what a painter makes of photographs it was not trained on by an objective of this
 program, and sets it beside what published networks reach, from a file of their losses.
+`evaluations` is the measure of arXiv 1603.08155: how many evaluations of L-BFGS from noise reach
+the loss of the painted picture. `start` is what the preset `fast` saves where it begins with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import time
@@ -18,10 +23,12 @@ from pathlib import Path
 
 import numpy as np
 from keras import ops
-from neural_style_keras import painters, pictures, vgg
+from neural_style_keras import load_network, painters, pictures, preset, transfer_style, vgg
+from neural_style_keras.minimise.schedule import schedule
 from neural_style_keras.painters.architecture import Painter
 from neural_style_keras.painters.painting import paint
 from neural_style_keras.painters.training import PerceptualLoss
+from neural_style_keras.runs.transfer import Networks, load_networks
 from neural_style_keras.settings import RECIPES, Settings
 
 SIDE = 256  # pixels: of the photographs that the published networks' losses are of
@@ -33,15 +40,11 @@ def loss(arguments: argparse.Namespace) -> None:
     network = vgg.load(arguments.network)
     painter = painters.load(arguments.painter)
     peers = json.loads(Path(arguments.peers).read_text())
-    photos = [
-        pictures.middle_square(pictures.read(Path(arguments.photos) / name), SIDE)
-        for name in peers["photos"]
-    ]
+    photos = judged(arguments)
     print("| style | content | style | tv | total | published | ratio |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for given in arguments.styles:
-        name, _, path = given.partition("=")
-        criterion, rows = PerceptualLoss([pictures.read(path)], settings, network, SIDE), []
+    for name, style in named(arguments).items():
+        criterion, rows = PerceptualLoss([style], settings, network, SIDE), []
         for photo in photos:
             painted = paint(painter, photo, name)
             one = criterion(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
@@ -52,6 +55,88 @@ def loss(arguments: argparse.Namespace) -> None:
         peer = peers["styles"].get(name)
         told = f"{peer['mean_total']:.4g} | {means[-1] / peer['mean_total']:.2f}" if peer else " | "
         print(f"| {name} | {numbers} | {told} |", flush=True)
+
+
+def judged(arguments: argparse.Namespace) -> list[np.ndarray]:
+    """The photographs of the peers' file, squares of `SIDE`; the first few with `--most`."""
+    names = json.loads(Path(arguments.peers).read_text())["photos"][: arguments.most]
+    folder = Path(arguments.photos)
+    return [pictures.middle_square(pictures.read(folder / name), SIDE) for name in names]
+
+
+def named(arguments: argparse.Namespace) -> dict[str, np.ndarray]:
+    pairs = (given.partition("=") for given in arguments.styles)
+    return {name: pictures.read(path) for name, _, path in pairs}
+
+
+def evaluations(arguments: argparse.Namespace) -> None:
+    """A row for each style: evaluations of plain L-BFGS from noise to the painted picture's loss,
+    of each photograph, by the objective that the painter was trained for."""
+    chosen = RECIPES["fast-style-transfer"].settings | {"precision": arguments.precision}
+    network, painter = load_network(arguments.network), painters.load(arguments.painter)
+    noise = {"optimizer": "lbfgs", "iterations": arguments.iterations, "print_iterations": 5}
+    start = {"iterations": 1, "initial_noiseblend": 0.0}
+    print("| style | painted | evaluations | median |")
+    print("| --- | --- | --- | --- |")
+    for name, style in named(arguments).items():
+        needed, totals = [], []
+        for photo in judged(arguments):
+            painted = paint(painter, photo, name)
+            first = next(
+                transfer_style(
+                    photo, [style], Settings(**chosen | start), initial=painted, network=network
+                )
+            )
+            steps = transfer_style(photo, [style], Settings(**chosen | noise), network=network)
+            reached = (p.iteration for p in steps if p.losses.total <= first.losses.total)
+            totals.append(first.losses.total)
+            needed.append(next(reached, arguments.iterations + 1))
+        told = " ".join(str(n) if n <= arguments.iterations else f"> {n - 1}" for n in needed)
+        row = f"{statistics.fmean(totals):.4g} | {told} | {statistics.median(needed):g}"
+        print(f"| {name} | {row} |", flush=True)
+
+
+# How the preset `fast` may go on from a painted picture.
+FROM_PAINTED = {
+    "all of fast": {},
+    "one size": {"scales": "off"},
+    "one size, no warm start": {"scales": "off", "warm_start": None},
+}
+
+
+def start(arguments: argparse.Namespace) -> None:
+    """A row for each style and photograph: the seconds, without imports and loading, that `fast`
+    takes from noise, and those after which it is at that loss from the painted picture."""
+    fast = preset("fast", network=arguments.network, print_iterations=5)
+    networks = load_networks(fast)
+    print(f"| style | photograph | from noise | {' | '.join(FROM_PAINTED)} |")
+    print(f"| --- | --- | --- {'| --- ' * len(FROM_PAINTED)}|")
+    for name, style in named(arguments).items():
+        from_painted = {"painter": arguments.painter, "style": (name,)}
+        for i, photo in enumerate(judged(arguments), start=1):
+            took, wanted = course(photo, style, fast, networks)[-1]
+            cells = []
+            for chosen in FROM_PAINTED.values():
+                settings = dataclasses.replace(fast, **from_painted, **chosen)
+                times = course(photo, style, settings, networks)
+                sooner = next((t for t, total in times if total <= wanted), None)
+                told = f"{sooner:.1f} s" if sooner else "not reached"
+                cells.append(f"{told}, ends at {times[-1][1] / wanted:.3f} in {times[-1][0]:.1f} s")
+            print(f"| {name} | {i} | {took:.1f} s | {' | '.join(cells)} |", flush=True)
+
+
+def course(photo, style, settings: Settings, networks: Networks) -> list[tuple[float, float]]:
+    """Seconds and total loss at each report of the last stage, whose network is the real one."""
+    if settings.warm_start is None:
+        networks = dataclasses.replace(networks, warm=None)
+    shapes = settings.sizes([picture.shape[1::-1] for picture in (photo, style)])
+    stages = schedule(shapes, settings, networks.network, networks.warm)
+    first = stages[-2].end if len(stages) > 1 else 0
+    began, found = time.perf_counter(), []
+    for p in transfer_style(photo, [style], settings, network=networks):
+        if p.iteration > first:
+            found.append((time.perf_counter() - began, p.losses.total))
+    return found
 
 
 def seconds(arguments: argparse.Namespace) -> None:
@@ -81,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["loss", "time"])
+    parser.add_argument("command", choices=["loss", "time", "evaluations", "start"])
     parser.add_argument("--painter", default="paintbox")
     parser.add_argument("--network", help="VGG-19, which judges")
     parser.add_argument("--photos", help="a folder with the photographs of the peers' file")
@@ -92,8 +177,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tile", type=int, default=0)
+    parser.add_argument("--most", type=int, help="of the photographs; all of them if not given")
+    parser.add_argument("--iterations", type=int, default=300, help="of L-BFGS, at most")
+    parser.add_argument("--precision", default="auto", help="of the network, in `evaluations`")
     arguments = parser.parse_args()
-    {"loss": loss, "time": seconds}[arguments.command](arguments)
+    commands = {"loss": loss, "time": seconds, "evaluations": evaluations, "start": start}
+    commands[arguments.command](arguments)
 
 
 if __name__ == "__main__":

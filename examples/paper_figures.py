@@ -21,7 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neural_style_keras import files, neural_style, pictures
-from neural_style_keras.settings import CONV_STYLE_LAYERS, PRESETS, flag
+from neural_style_keras.settings import (
+    CONV_STYLE_LAYERS,
+    NEXT_STYLE,
+    PRESETS,
+    STYLE_LAYERS,
+    flag,
+)
 
 CONTENT = "tubingen.jpg"
 STYLES = {
@@ -31,6 +37,7 @@ STYLES = {
     "seated-nude.jpg": "Pablo Picasso",
     "kandinsky.jpg": "Wassily Kandinsky",
 }
+TITLES = {"starry-night.jpg": "The Starry Night", "kandinsky.jpg": "Composition VII"}
 FAST = [
     word for name, value in PRESETS["fast"].settings.items() for word in (flag(name), str(value))
 ]
@@ -75,6 +82,17 @@ def tweak(label: str, *flags: str, styles=("starry-night.jpg",)) -> Cell:
     return Cell(label, ["--preset", "fast", "--width", "320", *flags], list(styles))
 
 
+def colors(*flags: str, style: str) -> Cell:
+    return tweak(" ".join(flags), *flags, "--width", "256", styles=(style,))
+
+
+def strokes_and_forms(fine: str, coarse: str) -> Cell:
+    """The shallow layers of one painting, the deep ones of another."""
+    layers = [*STYLE_LAYERS[:2], NEXT_STYLE, *STYLE_LAYERS[2:]]
+    label = f"strokes of {TITLES[fine]}, forms of {TITLES[coarse]}"
+    return tweak(label, "--width", "256", "--style-layers", *layers, styles=(fine, coarse))
+
+
 # Name of the figure -> its rows.
 FIGURES = {
     "reconstructions": [
@@ -116,6 +134,19 @@ FIGURES = {
             tweak("--preserve-colors", "--preserve-colors"),
         ],
     ],
+    "colors": [
+        [
+            colors("--colors", "style", style=style),
+            colors("--colors", "content", style=style),
+            colors("--colors", "content", "--color-space", "lab", style=style),
+            colors("--colors", "match", style=style),
+        ]
+        for style in ("starry-night.jpg", "the_scream.jpg")
+    ],
+    "strokes-and-forms": [
+        [tweak(TITLES[style], "--width", "256", styles=(style,)) for style in TITLES]
+        + [strokes_and_forms(*TITLES), strokes_and_forms(*reversed(TITLES))]
+    ],
     "strength": [
         [
             tweak(f"--strength {s}", "--strength", s, "--width", "256", "--iterations", "120")
@@ -135,22 +166,23 @@ FIGURES = {
 }
 
 
-def paint(cell: Cell, arguments) -> tuple[Path, float]:
-    """The picture of a cell, made if it is not there yet, and the seconds that making it took."""
-    words = [*([] if cell.content else ["no content"]), *cell.styles, *cell.flags]
+def paint(cell: Cell, cells: Path, images: Path, network: str) -> tuple[Path, float]:
+    """The picture of a cell in the folder `cells`, made if it is not there yet, and the seconds
+    that making it took."""
+    words = [cell.content, *cell.styles, *cell.flags]
     name = hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
-    path = arguments.output / "cells" / f"{name}.png"
+    path = cells / f"{name}.png"
     took = path.with_suffix(".json")
     if not (path.exists() and took.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
-        named = ["--content", str(arguments.images / cell.content)] if cell.content else []
+        named = ["--content", str(images / cell.content)] if cell.content else []
         if cell.styles:
-            named += ["--styles", *(str(arguments.images / style) for style in cell.styles)]
+            named += ["--styles", *(str(images / style) for style in cell.styles)]
         began = time.perf_counter()
         code = neural_style.main(
             [
                 *named,
-                *("--output", str(path), "--overwrite", "--network", arguments.network),
+                *("--output", str(path), "--overwrite", "--network", network),
                 *cell.flags,
             ]
         )
@@ -161,14 +193,20 @@ def paint(cell: Cell, arguments) -> tuple[Path, float]:
     return path, json.loads(took.read_text())
 
 
-def montage(name: str, rows: list[list[Cell]], arguments) -> float:
-    """Make the pictures of a figure and the figure; the seconds that the pictures took."""
+def montage(rows: list[list[Cell]], output: Path, images: Path, network: str) -> float:
+    """Make the pictures of a figure and the figure; the seconds that the pictures took.
+
+    Args:
+        rows: of pictures, from the inputs in the folder `images` with a network.
+        output: the figure, a JPEG. Its pictures are kept under `cells` beside it.
+    """
     import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    made = [[(cell, *paint(cell, arguments)) for cell in row] for row in rows]
+    cells = output.parent / "cells"
+    made = [[(cell, *paint(cell, cells, images, network)) for cell in row] for row in rows]
     columns = max(map(len, rows))
     wide = 4.2 if columns < 4 else 3.4
     figure, axes = plt.subplots(
@@ -181,7 +219,7 @@ def montage(name: str, rows: list[list[Cell]], arguments) -> float:
         for ax in shown:
             ax.axis("off")
     figure.tight_layout(pad=0.4)
-    with files.replacing(arguments.output / f"{name}.jpg") as file:
+    with files.replacing(output) as file:
         compact = {"quality": 75, "optimize": True}
         figure.savefig(file, format="jpeg", dpi=100, bbox_inches="tight", pil_kwargs=compact)
     plt.close(figure)
@@ -201,8 +239,9 @@ def main() -> None:
         if not (arguments.images / name).is_file():
             parser.error(f"there is no {name} in {arguments.images}")
     for name in arguments.only:
-        seconds = montage(name, FIGURES[name], arguments)
-        print(f"{arguments.output / name}.jpg: {seconds / 60:.1f} minutes")
+        output = arguments.output / f"{name}.jpg"
+        seconds = montage(FIGURES[name], output, arguments.images, arguments.network)
+        print(f"{output}: {seconds / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

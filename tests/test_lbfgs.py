@@ -230,8 +230,7 @@ def test_a_start_that_was_never_evaluated_is_looked_at():
     assert image.max() <= 255
 
 
-@pytest.mark.every_backend
-@pytest.mark.parametrize("frequency", [0, 0.35])
+@pytest.mark.parametrize("frequency", [0, pytest.param(0.35, marks=pytest.mark.every_backend)])
 def test_the_small_network(network, frequency):
     chosen = settings(lbfgs_frequency=frequency, noise="uniform")
     content, style = picture(40, 48), picture(50, 36, seed=1)

@@ -400,8 +400,10 @@ def test_tiled_is_untiled(network, pooling, size, blend):
     assert tiled.evaluate(image).total == pytest.approx(whole_losses.total, rel=1e-4)
 
 
-@pytest.mark.every_backend
-@pytest.mark.parametrize(("padding", "masked"), [("replicate", False), ("reflect", True)])
+@pytest.mark.parametrize(
+    ("padding", "masked"),
+    [("replicate", False), pytest.param("reflect", True, marks=pytest.mark.every_backend)],
+)
 def test_another_edge_and_nine_points_are_the_same_in_tiles(network, padding, masked):
     s, size = settings(tv_loss="nine-point", tv_weight=10, padding=padding), (150, 210)
     content, style = picture(*size), picture(90, 120, seed=1)
@@ -511,8 +513,9 @@ MASK[20:, :110] = 1
 MASK[20:60, 110:] = 0.4
 
 
-@pytest.mark.every_backend
-@pytest.mark.parametrize("style_loss", ["mean", "wasserstein"])
+@pytest.mark.parametrize(
+    "style_loss", ["mean", pytest.param("wasserstein", marks=pytest.mark.every_backend)]
+)
 def test_masked_and_tiled_is_masked_and_untiled(network, style_loss):
     """Two styles in regions that overlap and leave a part out, each from a part of its picture."""
     s = settings(style_loss=style_loss, style_blend_weights=(1, 2))
@@ -535,7 +538,6 @@ def test_masked_and_tiled_is_masked_and_untiled(network, style_loss):
     assert tiled.evaluate(image).total == pytest.approx(whole_losses.total, rel=1e-4)
 
 
-@pytest.mark.every_backend
 def test_a_mask_of_ones_changes_nothing(network):
     image = vgg.preprocess(picture(24, 32, seed=3), network.mean_pixel)
     ones = np.full((24, 32), 0.3, "f4")
@@ -602,8 +604,7 @@ def test_masked_losses_are_their_formula(network, style_loss):
     assert got.tv == pytest.approx(100 * (down.mean() + right.mean()), rel=1e-4)
 
 
-@pytest.mark.every_backend
-@pytest.mark.parametrize("tile", [0, 48])
+@pytest.mark.parametrize("tile", [0, pytest.param(48, marks=pytest.mark.every_backend)])
 def test_nothing_moves_where_nothing_is_painted(network, tile):
     content, style = picture(150, 210), picture(90, 120, seed=1)
     image = vgg.preprocess(picture(150, 210, seed=3), network.mean_pixel)
@@ -616,7 +617,6 @@ def test_nothing_moves_where_nothing_is_painted(network, tile):
     assert np.array_equal(begun[MASK == 0], wanted)
 
 
-@pytest.mark.every_backend
 def test_the_wasserstein_objective_is_its_formula_and_tiles(network):
     """Styles are blended in their moments; tiled, it is the same."""
     from test_losses import wasserstein_by_scipy
@@ -686,7 +686,6 @@ def test_a_sum_of_content_means_the_same_at_any_size_with_a_strength(network):
 EACH = ("relu1_1:2", "relu2_1:1", "/", "relu2_1:0.5", "relu4_1:1")
 
 
-@pytest.mark.every_backend
 def test_layers_of_each_style_are_their_formula_and_tile(network):
     s = settings(style_layers=EACH, style_blend_weights=(1, 3))
     content, styles = picture(129, 97), [picture(90, 120, seed=1), picture(64, 50, seed=2)]
@@ -716,7 +715,6 @@ def test_layers_of_each_style_are_their_formula_and_tile(network):
     assert np.abs(tiled - whole).max() < 1e-4 * np.abs(whole).max()
 
 
-@pytest.mark.every_backend
 def test_layers_of_each_style_with_the_wasserstein_loss(network):
     """In a layer of both, one Gaussian of the moments by their weights; in a layer of one, its."""
     from test_losses import wasserstein_by_scipy
@@ -742,7 +740,6 @@ def test_layers_of_each_style_with_the_wasserstein_loss(network):
     assert got.style == pytest.approx(wanted, rel=1e-3)
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("missing", ["content", "style"])
 def test_without_content_or_styles_it_is_the_rest_whole_and_tiled(network, missing):
     """Nothing of what has no weight is looked at: the same losses and gradient as with it."""

@@ -244,8 +244,7 @@ def test_a_small_style_keeps_the_coarse_sizes_from_being_too_small_for_it(networ
     assert list(stylize(content, [style], s, network))[-1].iteration == 2
 
 
-@pytest.mark.every_backend
-@pytest.mark.parametrize("frequency", [0, 0.5])
+@pytest.mark.parametrize("frequency", [0, pytest.param(0.5, marks=pytest.mark.every_backend)])
 def test_lbfgs_gets_further_than_adam_within_the_range_of_a_picture(network, frequency):
     chosen = {"iterations": 40, "print_iterations": 5, "learning_rate": 5}
     chosen |= {"initial_noiseblend": 0, "style_weight": 0.1}

@@ -42,7 +42,13 @@ FAST = [
     word for name, value in PRESETS["fast"].settings.items() for word in (flag(name), str(value))
 ]
 # From noise of the full range, coarse to fine leaves a grain that the paper's losses hardly see.
-GATYS = ["--preset", "gatys", *FAST, "--noise", "normal"]
+# The network normalised as the paper's, and each loss divided as in the first author's own code
+# (leongatys/PytorchNeuralStyleTransfer): a mean of squares, and the style's over the square of the
+# number of filters besides.
+GATYS = [
+    *("--preset", "gatys", *FAST, "--noise", "normal", "--normalize-network"),
+    *("--content-loss", "mean", "--style-loss", "mean"),
+]
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
 RECONSTRUCTION = [*GATYS, "--width", "256", "--iterations", "100"]
 
@@ -72,10 +78,10 @@ def of_style(layers: int) -> Cell:
     return Cell(f"style: {label}", [*flags, "--style-layers", *shares], content=None)
 
 
-def depth_and_ratio(layers: int, ratio: float) -> list[str]:
-    """The flags for figure 3: so many of the style layers, each with an equal share, and α/β."""
-    shares = [f"{layer}:{1 / layers:.6g}" for layer in CONV_STYLE_LAYERS[:layers]]
-    return [*GATYS, "--width", "256", "--style-layers", *shares, "--style-weight", f"{1 / ratio:g}"]
+def at_ratio(ratio: float, *layers: str) -> list[str]:
+    """The flags for these style layers, each as it counts by itself, at α/β."""
+    weights = [f"{layer}:1" for layer in layers or CONV_STYLE_LAYERS]
+    return [*GATYS, "--style-layers", *weights, "--style-weight", f"{1 / ratio:g}"]
 
 
 def tweak(label: str, *flags: str, styles=("starry-night.jpg",)) -> Cell:
@@ -101,16 +107,20 @@ FIGURES = {
     ],
     "styles": [
         [
-            Cell(f"after {painter}, α/β = {ratio}", [*GATYS, "--width", "512", *flags], [name])
-            for name, painter in STYLES.items()
+            Cell(
+                f"after {painter}, α/β = {ratio:.0e}".replace("e-0", "e-"),
+                [*at_ratio(ratio), "--width", "512"],
+                [name],
+            )
+            # The ratios of the paper's caption.
+            for (name, painter), ratio in zip(STYLES.items(), (1e-3, 1e-3, 1e-3, 1e-4, 1e-4))
         ]
-        for ratio, flags in [("1e-3", []), ("1e-4", ["--style-weight", "10000"])]
     ],
     "layers-and-ratios": [
         [
             Cell(
                 f"to {CONV_STYLE_LAYERS[n - 1]}, α/β = {ratio:.0e}".replace("e-0", "e-"),
-                depth_and_ratio(n, ratio),
+                [*at_ratio(ratio, *CONV_STYLE_LAYERS[:n]), "--width", "256"],
                 ["kandinsky.jpg"],
             )
             for ratio in RATIOS

@@ -109,7 +109,7 @@ FIGURES = {
         [
             Cell(
                 f"after {painter}, α/β = {ratio:.0e}".replace("e-0", "e-"),
-                [*at_ratio(ratio), "--width", "512"],
+                [*at_ratio(ratio), "--width", "384"],
                 [name],
             )
             # The ratios of the paper's caption.

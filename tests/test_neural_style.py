@@ -802,6 +802,7 @@ IN_SHORT = {
     "pytorch-tutorial": ("mean", "activations", 0.0, "lbfgs"),
     "wasserstein": ("wasserstein", "activations", 2 / 255**2, "adam"),
     "fast": ("mean", "activations", 100.0, "lbfgs"),
+    "best": ("wasserstein", "activations", 200.0, "lbfgs"),
 }
 
 

@@ -772,9 +772,10 @@ class Training:
     upsampling: str = _option(
         "resize",
         PAINTER,
-        "how it comes back to the full size: enlarged and convolved, or transposed convolutions, "
+        "how it comes back to the full size: enlarged and convolved (resize), blurred before that, "
+        "which leaves no dots (smooth), or by transposed convolutions (transposed), "
         "which are faster and leave a checkerboard",
-        choices=("resize", "transposed"),
+        choices=("resize", "smooth", "transposed"),
     )
     edge_kernel: int = _option(
         3,

@@ -55,11 +55,23 @@ class UpsampledConv2D(keras.layers.Conv2D):
         np.float32,
     )
 
-    def __init__(self, filters: int):
+    def __init__(self, filters: int, smooth: bool = False):
+        """
+        Args:
+            filters: how many.
+            smooth: blur what is given first, by 1, 2, 1 over 4 along both axes, of which nothing
+                is left that changes its sign from position to position: the activations after it
+                would make dots of that, a position apart.
+        """
         super().__init__(filters, 3, padding="valid")
+        self.smooth = smooth
 
     def call(self, x):
         n, height, width, _ = ops.shape(x)
+        if self.smooth:
+            x = _mirrored(x, 1, "symmetric")
+            x = (x[:, :-2] + x[:, 2:]) / 4 + x[:, 1:-1] / 2
+            x = (x[:, :, :-2] + x[:, :, 2:]) / 4 + x[:, :, 1:-1] / 2
         halves = ops.convert_to_tensor(self.HALVES)
         # p, q: which half; u, v: the pixels around; i, j: of the kernel; c, d: channels.
         kernel = ops.einsum(
@@ -192,7 +204,7 @@ class Painter(keras.Model):
             styles: how many.
             width_factor: of the numbers of channels, which become multiples of 8.
             normalization: `instance` or `batch`.
-            upsampling: `resize` or `transposed`.
+            upsampling: `resize`, `smooth` or `transposed`.
             edge_kernel: side of the first and of the last convolution's kernel, of a residual.
             of_photographs: or of noise alone, which makes textures of a pyramid.
             about: what made it, as JSON has it.
@@ -218,7 +230,7 @@ class Painter(keras.Model):
             def up(channels):
                 if upsampling == "transposed":
                     return keras.layers.Conv2DTranspose(channels, 3, 2, padding="same")
-                return UpsampledConv2D(channels)
+                return UpsampledConv2D(channels, upsampling == "smooth")
 
             self.sections = [
                 section(
@@ -237,7 +249,7 @@ class Painter(keras.Model):
                     )
                     for _ in range(BLOCKS)
                 ),
-                section(up(half), up(full), ReflectedConv2D(3, edge_kernel), last=_colour, halo=3),
+                section(up(half), up(full), ReflectedConv2D(3, edge_kernel), last=_colour, halo=5),
             ]
         else:
             self.stride = 2 ** (LEVELS - 1)

@@ -94,6 +94,22 @@ def test_an_upsampled_convolution_is_one_of_the_enlarged_picture():
     assert np.abs(given - wanted).max() < 1e-5
 
 
+def test_a_smooth_upsampling_has_nothing_left_of_what_alternates():
+    """And gives what is even as the other one does."""
+    plain, smooth = UpsampledConv2D(3), UpsampledConv2D(3, smooth=True)
+    even = np.ones((1, 8, 10, 2), np.float32)
+    for layer in (plain, smooth):
+        layer.build(even.shape)
+    smooth.kernel.assign(plain.kernel)
+    rows, columns = np.indices((8, 10))
+    for sign in (rows, columns, rows + columns):
+        alternating = even + (-1.0) ** sign[..., np.newaxis]
+        given = ops.convert_to_numpy(smooth(alternating))[:, 4:-4, 4:-4]
+        wanted = ops.convert_to_numpy(plain(even))[:, 4:-4, 4:-4]
+        assert np.abs(given - wanted).max() < 1e-5
+        assert np.abs(ops.convert_to_numpy(plain(alternating))[:, 4:-4, 4:-4] - wanted).max() > 0.05
+
+
 def test_beyond_its_edges_a_picture_goes_on_mirrored():
     layer = ReflectedConv2D(1, 3)
     x = np.random.default_rng(0).normal(size=(1, 6, 8, 2)).astype(np.float32)
@@ -137,6 +153,7 @@ def test_a_new_painter_paints_in_the_colours_of_its_style():
     [
         pytest.param({"styles": 2}, marks=pytest.mark.every_backend),
         {"upsampling": "transposed", "edge_kernel": 9},
+        {"upsampling": "smooth"},
         {"normalization": "batch"},
     ],
 )

@@ -5,6 +5,7 @@ arguments are known to be right."""
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import signal
 import sys
@@ -153,11 +154,12 @@ def main(argv: list[str] | None = None) -> int:
 def paint(argv: list[str]) -> int:
     """Paint one picture: what the program does where no command is named."""
     parser = build_parser()
-    if argv and not any(word.startswith("-") for word in argv):
-        known = ", ".join(COMMANDS)
+    if argv and not argv[0].startswith("-"):
+        close = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+        meant = f": did you mean {close[0]}?" if close else ""
         parser.error(
-            f"{argv[0]} is no command ({known}); to paint: {PROGRAM} --content photo.jpg "
-            "--styles painting.jpg --output out.png"
+            f"{argv[0]} is no command ({', '.join(COMMANDS)}){meant}; to paint: {PROGRAM} "
+            "--content photo.jpg --styles painting.jpg --output out.png"
         )
     arguments = parser.parse_args(argv)
     try:

@@ -22,7 +22,10 @@ def main(argv: list[str]) -> int:
         print(f"    styles: {', '.join(painters.styles(config))}")
         if "steps" in about:
             losses = ", ".join(f"{k} {v:.4g}" for k, v in about.get("losses", {}).items())
-            print(f"    trained for {about['steps']} steps ({about['minutes']} min): {losses}")
+            before = len(about.get("made", ())) - 1
+            told = f", after {before} other training{'s' * (before > 1)}" if before > 0 else ""
+            spent = f"{about['steps']} steps ({about['minutes']} min)"
+            print(f"    trained for {spent}{told}: {losses}")
         if about.get("licence"):
             print(f"    licence: {about['licence']}")
         print(f"    {path}")

@@ -13,6 +13,9 @@ from .. import pictures
 
 AHEAD, READERS = 4, 2  # batches that are read before they are asked for, and by how many threads
 ENLARGED = 2.0  # a square is enlarged by this at most: what is enlarged more has no detail
+# Grey levels of standard deviation, and squares in a row. Where nothing varies, each normalisation
+# divides by next to nothing, and the gradient through all of them is no number any more.
+FLAT, FLAT_SQUARES = 1.0, 100
 
 
 class Photographs(keras.utils.PyDataset):
@@ -68,7 +71,8 @@ class Photographs(keras.utils.PyDataset):
     def batch(self, number: int) -> dict[str, np.ndarray]:
         """The batch of this number since the beginning of the training.
 
-        Raises OSError if none of the photographs can be read.
+        Raises OSError if none of the photographs can be read, and ValueError if all that is seen of
+        them is of a single colour.
         """
         random = np.random.default_rng((self._seed, number))
         count, side = self._shape[:2]
@@ -80,13 +84,22 @@ class Photographs(keras.utils.PyDataset):
         return drawn
 
     def _square(self, side: int, random) -> np.ndarray:
+        flat = 0
         while len(self._damaged) < len(self._paths):
             # From all of them: which ones are known to be damaged depends on the other reader.
             path = self._paths[random.integers(len(self._paths))]
             if path in self._damaged:
                 continue
             try:
-                return square(pictures.read(path), side, random)
+                cut = square(pictures.read(path), side, random)
+                if cut.std((0, 1)).max() >= FLAT:
+                    return cut
+                flat += 1
+                if flat == FLAT_SQUARES:
+                    raise ValueError(
+                        f"{flat} squares in a row, the last from {path}, are of a single colour: "
+                        "there is nothing to learn on"
+                    )
             except OSError as error:
                 if path not in self._damaged:
                     self._damaged.add(path)

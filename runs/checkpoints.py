@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
@@ -55,6 +57,31 @@ class Checkpoints(keras.callbacks.Callback):
         is_over = self.schedule.share(int(self.model.optimizer.iterations)) >= 1
         if is_over and not self.painter.about.get("complete"):
             self.on_epoch_end(0)
+
+
+class Table(keras.callbacks.Callback):
+    """Writes the losses of each epoch, by the step and the minute, as CSV."""
+
+    def __init__(self, path: Path, schedule: CosineSchedule, judge: str):
+        """
+        Args:
+            path: of the table; what it has is kept.
+            schedule: which knows the minutes.
+            judge: the name of the network that judges.
+        """
+        super().__init__()
+        self.path, self.schedule, self.judge = path, schedule, judge
+
+    def on_epoch_end(self, epoch, logs=None):
+        losses = {name: float(value) for name, value in logs.items() if name != "loss"}
+        step, minutes = int(self.model.optimizer.iterations), self.schedule.elapsed / 60
+        row = {"step": step, "minutes": round(minutes, 2), "judge": self.judge, **losses}
+        is_new = not self.path.exists()
+        with open(self.path, "a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
 
 
 class ProgressBar(keras.callbacks.Callback):

@@ -18,8 +18,13 @@ def settings_like(path) -> dict:
     pictures.size(path)  # a missing file, or no picture, in the usual words
     try:
         about = json.loads(pictures.comment(path))
+        if "network" not in about and "shares" in about:
+            raise ValueError(
+                f"{path} was made by {PROGRAM} apply: it holds what a painter takes, and not the "
+                "settings of an optimised picture"
+            )
         found, network = dict(about["settings"]), about["network"]["name"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no settings: it was not made by {PROGRAM}") from error
     known = {field.name for field in dataclasses.fields(Settings)}
     if unknown := set(found) - known:

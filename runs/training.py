@@ -18,6 +18,7 @@ from .console import loading_keras, stop_signals, tell
 
 if TYPE_CHECKING:
     from ..painters.architecture import Painter
+    from ..painters.training import CosineSchedule
     from .transfer import Networks
 
 # What of `Settings` a training depends on; the others concern a single picture.
@@ -120,6 +121,8 @@ def check_arguments(job: TrainingJob) -> None:
         raise ValueError("--style-layers has one set of layers for all styles of a painter: no /")
     if job.training.free and not job.onto:
         raise ValueError("--free goes with --onto")
+    if not (job.settings.content_weights() or job.settings.style_weights()):
+        raise ValueError("neither content nor style has a weight: there is nothing to learn")
     checks.check_apart(job.inputs, job.outputs)
 
 
@@ -177,7 +180,7 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     from .. import backend
     from ..painters import training
     from ..painters.photographs import Photographs
-    from .checkpoints import Checkpoints, ProgressBar, Stopped
+    from .checkpoints import Checkpoints, ProgressBar, Stopped, Table
     from .transfer import load_networks
 
     used, t = load_networks(job.settings), job.training
@@ -191,18 +194,18 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     painter, first = _painter(job, styles, begun, asked)
     if not goes_on:  # then there was memory, and what is free now says less
         _check_styles(styles, s, used)
-    networks = [(used.network, 1.0)]
+    judges = [(used.path.name, used.network, 1.0)]
     if used.warm and t.warm_share:
-        networks.insert(0, (used.warm, t.warm_share))
+        judges.insert(0, (s.warm_start, used.warm, t.warm_share))
     criteria = [
-        (training.PerceptualLoss(styles, s, network, t.side), end) for network, end in networks
+        (training.PerceptualLoss(styles, s, network, t.side), end) for _, network, end in judges
     ]
     if not goes_on:  # all that could be wrong has been looked at: what was there may go
         _begin_state(job, asked, precision)
     _say(
         job,
         f"painter: {painter.architecture}, {painter.count_params():,} parameters; judged by "
-        f"{f'{s.warm_start}, and then ' if len(networks) > 1 else ''}{used.path}, {precision}, "
+        f"{f'{s.warm_start}, and then ' if len(judges) > 1 else ''}{used.path}, {precision}, "
         f"{backend.NAME} on {backend.device_name(s.device)}",
     )
     photographs = Photographs(
@@ -227,7 +230,7 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
             first=first,
             only_styles=begun is not None and not t.free,
             callbacks=lambda schedule: [
-                keras.callbacks.CSVLogger(job.table, append=True),
+                Table(job.table, schedule, _judge(job, judges, schedule)),
                 Checkpoints(job, painter, schedule, test, first),
                 *([keras.callbacks.TensorBoard(job.tensorboard)] if job.tensorboard else []),
                 ProgressBar(job, schedule, signals),
@@ -252,8 +255,18 @@ def _check_styles(styles, settings: Settings, used: Networks) -> None:
             raise ValueError(str(error).replace("--width", "--style-width")) from error
 
 
+def _judge(job: TrainingJob, judges, schedule: CosineSchedule) -> str:
+    """The name of the network that judges from now on; said, where there are several."""
+    name = next(name for name, _, end in judges if end == schedule.end)
+    if len(judges) > 1:
+        _say(job, f"judged by {name} from here on")
+    return name
+
+
 def _interrupted(job: TrainingJob) -> str:
-    if not job.output.exists():
+    """What is left of a training that was stopped; without a checkpoint, nothing."""
+    if not (job.state / "latest.weights.h5").exists():
+        shutil.rmtree(job.state)
         return "interrupted before the first checkpoint; nothing was written"
     return (
         f"interrupted; {job.output} is as it was at the last checkpoint, from which --resume goes "

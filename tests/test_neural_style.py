@@ -835,6 +835,8 @@ def test_two_bare_pictures_are_answered_with_an_example(capsys, tmp_path):
         "--content photo.jpg --styles"
     )
     fails(capsys, tmp_path, 2, says, "photo.jpg", "painting.jpg")
+    says = "aply is no command (networks, train, apply, painters): did you mean apply?; to paint"
+    fails(capsys, tmp_path, 2, says, "aply", "--painter", "paintbox")
 
 
 def test_a_slow_run_says_what_the_fast_preset_would_take(arguments, capsys, monkeypatch):
@@ -863,6 +865,9 @@ def test_like_another_picture_is_with_its_settings(arguments, mat, capsys, tmp_p
     fails(capsys, tmp_path, 2, says, *arguments, "--like", "first.jpg", "--preset", "fast")
     says = "none.png: No such file"
     fails(capsys, tmp_path, 1, says, *arguments, "--like", "none.png")
+    images.write("painted.png", picture(40, 48), json.dumps({"neural-style": "1", "shares": {}}))
+    says = "painted.png was made by neural-style apply"
+    fails(capsys, tmp_path, 2, says, *arguments, "--like", "painted.png")
 
 
 def test_like_a_picture_but_in_other_colours(arguments):

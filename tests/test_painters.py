@@ -481,7 +481,8 @@ def test_from_a_style_and_photographs_to_a_picture(arguments, tmp_path, capsys):
     assert not (tmp_path / "p.keras.state").exists()
     assert images.size(tmp_path / "p-test.jpg") == (48, 40)
     rows = (tmp_path / "p.csv").read_text().splitlines()
-    assert len(rows) == 4 and rows[0].startswith("epoch,content,loss,style,total,tv")
+    assert len(rows) == 4 and rows[0] == "step,minutes,judge,content,style,total,tv"
+    assert [row.split(",")[0] for row in rows[1:]] == ["2", "4", "6"]
     about = painters.read_config("p.keras")["about"]
     assert about["steps"] == 6 and about["complete"] and about["licence"] == "CC0"
     assert about["styles"][0]["name"] == "style" and len(about["styles"][0]["sha256"]) == 64
@@ -635,6 +636,32 @@ def test_where_only_the_last_checkpoint_found_no_place_resume_writes_it(
         assert (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
     assert painters.read_config("f.keras")["about"]["complete"]
     assert not (tmp_path / "f.keras.state").exists()
+
+
+def test_squares_of_a_single_colour_are_not_learnt_on(tmp_path):
+    """Of which the gradient is no number; nor is there an end where there is nothing else."""
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    images.write(folder / "red.png", np.full((80, 90, 3), (200.0, 10, 10), "f4"))
+    with pytest.raises(ValueError, match=r"red.png, are of a single colour: there is nothing to"):
+        Photographs(images.found(folder), 1, 2, 64, 2, 0).batch(0)
+    images.write(folder / "other.png", picture(80, 90))
+    stream = Photographs(images.found(folder), 1, 2, 64, 2, 0)
+    for number in range(8):
+        assert (stream.batch(number)["photographs"].std((1, 2)).max(1) > 10).all()
+
+
+def test_stopped_before_a_checkpoint_it_leaves_nothing(arguments, tmp_path, monkeypatch, capsys):
+    from neural_style_keras.runs import checkpoints
+
+    def stopped(self, batch, logs=None):
+        self.signals.append(signal.SIGTERM)
+        raise checkpoints.Stopped
+
+    monkeypatch.setattr(checkpoints.ProgressBar, "on_train_batch_end", stopped)
+    assert main(*arguments) == 128 + signal.SIGTERM
+    assert "before the first checkpoint; nothing was written" in capsys.readouterr().err
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("p.")]
 
 
 def test_a_loss_that_is_no_number_costs_no_checkpoint(arguments, tmp_path, capsys):

@@ -24,6 +24,8 @@ WEAKEST, STRONGEST = 0.01, 20.0
 # the picture are for.
 USUAL_PIXELS = 512 * 384
 
+# In a path that many pictures are written by: where the names of its content and its style go.
+PLACES = ("{name}", "{style}")
 NEXT_STYLE = "/"  # in --style-layers, between the layers of a style and of the next
 
 # What --help groups by: what a person wants to do.
@@ -711,12 +713,17 @@ class Settings:
         return 0.0 if has_initial else 1.0
 
     def checkpoint_path(self, iteration: int) -> str:
-        """The checkpoint's path, from either form of pattern: `{:05}` or `%05d`."""
-        pattern = self.checkpoint_output
+        """The checkpoint's path, from either form of pattern: `{:05}` or `%05d`; the `PLACES` in
+        it stay."""
+        pattern, rest = self.checkpoint_output, self.checkpoint_output
+        for place in PLACES:
+            rest = rest.replace(place, "")
         try:
-            if "{" in pattern:
+            if "{" in rest:
+                for place in PLACES:
+                    pattern = pattern.replace(place, f"{{{place}}}")
                 return pattern.format(iteration)
-            return pattern % iteration if "%" in pattern else pattern
+            return pattern % iteration if "%" in rest else pattern
         except (IndexError, KeyError, TypeError, ValueError):
             raise ValueError(
                 f"--checkpoint-output {pattern} is no pattern: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..files import local
 from ..settings import PROGRAM, Settings
 from .parser import Parser, add_flags
 
@@ -26,7 +25,7 @@ SETTINGS = (
 def main(argv: list[str]) -> int:
     """Paint. Raises OSError or ValueError in one sentence; exits with 2 for arguments that cannot
     be right."""
-    from ..runs import painting
+    from ..runs import many, painting
 
     parser = build_parser()
     arguments = parser.parse_args(argv)
@@ -36,9 +35,10 @@ def main(argv: list[str]) -> int:
         job = painting.PaintingJob(
             arguments.painter,
             arguments.style,
-            [local(path) for path in arguments.content],
+            many.contents(arguments.content),
             arguments.output,
             settings,
+            arguments.each_style,
         )
         painting.check_arguments(job)
     except ValueError as error:
@@ -70,13 +70,19 @@ def build_parser() -> Parser:
         nargs="+",
         default=[],
         metavar="PICTURE",
-        help="one or more photographs; none for a painter of textures",
+        help="one or more photographs, or a folder of them; none for a painter of textures",
     )
     needed.add_argument(
         "--output",
         required=True,
         metavar="PICTURE",
         help="what to write; of several photographs, as 'out/{name}.png'",
+    )
+    needed.add_argument(
+        "--each-style",
+        action="store_true",
+        help="each photograph in each style by itself, as 'out/{name}-{style}.png'; in all that "
+        "the painter has, without --style",
     )
     add_flags(parser, Settings, SETTINGS)
     return parser

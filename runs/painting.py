@@ -10,10 +10,11 @@ from pathlib import Path
 
 from .. import files, painters, pictures
 from ..settings import PROGRAM, TEXTURE_SIDE, VERSION, Settings
-from . import checks
+from . import checks, many
 from .console import loading_keras, stop_signals, tell
 from .job import Job
 from .output import Output
+from .progress import Reporter
 
 
 @dataclass(frozen=True)
@@ -25,101 +26,120 @@ class PaintingJob:
     contents: list[Path]  # none for textures
     output: str  # with a place for {name} where there are several
     settings: Settings
+    each_style: bool = False  # by itself, of the styles or, if None are named, of all
 
-    def jobs(self) -> list[Job]:
-        """What is to be painted, a picture each."""
-        jobs = []
-        for content in self.contents or [None]:
-            name = self.output.replace("{name}", content.stem if content else "texture")
-            output = files.local(name)
-            jobs.append(Job(content, [], output, self.settings))
-        return jobs
+    def jobs(self, styles: list[str]) -> list[Job]:
+        """What is to be painted in these styles, a picture each; its styles are names."""
+        asked = many.outputs(self.contents or [None], styles, self.output, self.each_style)
+        is_many = many.is_pattern(self.output)
+        return [Job(content, group, path, self.settings, is_many) for content, group, path in asked]
 
 
 def check_arguments(job: PaintingJob) -> None:
     """Raise ValueError for arguments that cannot be right, whatever the files hold."""
-    outputs = [one.output.resolve() for one in job.jobs()]
-    if len(set(outputs)) < len(outputs):
-        raise ValueError(
-            f"several pictures would be written to {job.output}: let each have its name, as "
-            "'out/{name}.png', and give no two of the same name"
-        )
-    for one in job.jobs():
-        pictures.check_extension(one.output, job.settings.depth)
+    s = job.settings
+    for one in job.jobs(job.style or ["all"]):
+        pictures.check_extension(one.output, s.depth)
         checks.check_apart(job.contents, [one.output])
     if job.style:
-        job.settings.check_styles(len(job.style))
-    if job.settings.colors == "content":
-        pictures.check_color_space(job.settings.color_space)
-    if job.settings.height is not None and job.contents:
+        s.check_styles(1 if job.each_style else len(job.style))
+    if s.colors == "content":
+        pictures.check_color_space(s.color_space)
+    if s.height is not None and job.contents:
         raise ValueError("--height is that of a texture; a photograph's follows its width")
 
 
 def run(job: PaintingJob) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
     config, s = painters.read_config(job.painter), job.settings
-    shares = painters.shares_asked(painters.styles(config), job.style, s)
+    names = painters.styles(config)
     if config["of_photographs"] and not job.contents:
         raise ValueError(f"{job.painter} paints photographs: name one with --content")
     if job.contents and not config["of_photographs"]:
         raise ValueError(f"{job.painter} paints textures: leave --content out")
-    jobs = job.jobs()
-    sizes = []
-    for one in jobs:
-        if job.contents:
-            [size] = s.sizes([pictures.size(one.content)])
-        else:
-            [size] = dataclasses.replace(s, width=s.width or TEXTURE_SIDE).sizes([None])
-        checks.check_format(one.output, *size)
-        sizes.append(size)
-    # Nothing is left of a picture that is not whole: there is no state to go on with.
-    for one in jobs:
-        checks.check_outputs([one.output], one.state, s.overwrite, s.overwrite)
+    styles = job.style or (names if job.each_style else names[:1])
+    if job.each_style:
+        for name in styles:
+            painters.shares_asked(names, [name], s)
+    else:
+        painters.shares_asked(names, job.style, s)
+    jobs = job.jobs(styles)
+    is_many = jobs[0].is_one_of_many
+    sizes = {} if is_many else {jobs[0].output: _checked(jobs[0])}
+    reporter = Reporter(s.quiet, is_many)
     with stop_signals() as signals:
         with loading_keras(s.debug):
             from .. import backend
+        from .description import is_complete
+
         with backend.device(s.device):
             painter = painters.load(job.painter)
-            for number, (one, size) in enumerate(zip(jobs, sizes)):
-                if signals:
-                    said = f"interrupted; {number} of {len(jobs)} pictures were written"
-                    tell(f"{PROGRAM}: {said}", sys.stderr)
-                    return 128 + signals[0]
-                _paint(job, one, size, painter, shares)
-    return 0
+            painted = files.named(painters.find(job.painter))
+
+            def paint(one):
+                shares = painters.shares_asked(names, one.styles, s)
+                about = _about(one, shares, painted)
+                if is_many and is_complete(pictures.comment(one.output), about):
+                    return None
+                size = sizes.get(one.output) or _checked(one)
+                _paint(one, size, painter, shares, about, reporter)
+                return 0
+
+            if is_many:
+                return many.each(jobs, paint, signals, reporter, s.debug)
+            if signals:
+                tell(f"{PROGRAM}: interrupted; nothing was written", sys.stderr)
+                return 128 + signals[0]
+            return paint(*jobs)
 
 
-def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: dict) -> None:
+def _checked(job: Job) -> tuple[int, int]:
+    """Width and height of what is to be painted. Raises OSError or ValueError for an input that
+    cannot be read, or an output that would be lost."""
+    s = job.settings
+    if job.content:
+        [size] = s.sizes([pictures.size(job.content)])
+    else:
+        [size] = dataclasses.replace(s, width=s.width or TEXTURE_SIDE).sizes([None])
+    checks.check_format(job.output, *size)
+    # Nothing is left of a picture that is not whole: there is no state to go on with.
+    checks.check_outputs([job.output], job.state, s.overwrite, s.overwrite)
+    return size
+
+
+def _about(job: Job, shares: dict, painter: dict) -> dict:
+    """What the picture is made from and how."""
+    from .. import backend
+
+    settings = dataclasses.asdict(job.settings)
+    names = ("width", "height", "colors", "color_space", "seed")
+    return {
+        PROGRAM: VERSION,
+        "backend": backend.version(),
+        "content": files.named(job.content) if job.content else None,
+        "painter": painter,
+        "shares": {name: round(share, 6) for name, share in shares.items()},
+        "settings": {name: settings[name] for name in names},
+    }
+
+
+def _paint(job: Job, size: tuple[int, int], painter, shares, about, reporter: Reporter) -> None:
     import numpy as np
 
-    from .. import backend
     from ..painters.painting import choose_tile, paint
 
     s = job.settings
-    if job.contents:
-        output = Output.of(one, size)
-        picture = pictures.resize(pictures.read(one.content), *size)
+    if job.content:
+        output = Output.of(job, size)
+        picture = pictures.resize(pictures.read(job.content), *size)
     else:
         output, picture = Output(s.depth, None, []), np.zeros((*size[::-1], 3), np.float32)
     tile = choose_tile(painter, size, s.device, s.tile)
     painted = paint(painter, picture, shares, s.seed, tile)
-    if s.colors == "content" and job.contents:
+    if s.colors == "content" and job.content:
         painted = pictures.preserve_colors(painted, picture, s.color_space)
-
-    settings = dataclasses.asdict(s)
-    about = {
-        PROGRAM: VERSION,
-        "backend": backend.version(),
-        "content": files.named(one.content) if job.contents else None,
-        "painter": files.named(painters.find(job.painter)),
-        "shares": {name: round(share, 6) for name, share in shares.items()},
-        "settings": {
-            name: settings[name] for name in ("width", "height", "colors", "color_space", "seed")
-        },
-    }
-    output.write(one.output, painted, json.dumps(about))
-    if not s.quiet:
-        tiles = f", in tiles of {tile} pixels" if tile else ""
-        for line in output.lines(one):
-            tell(line)
-        tell(f"wrote {one.output}, {size[0]}x{size[1]} pixels{tiles}")
+    output.write(job.output, painted, json.dumps(about))
+    tiles = f", in tiles of {tile} pixels" if tile else ""
+    for line in output.lines(job):
+        reporter.say(line)
+    reporter.say(f"wrote {job.output}, {size[0]}x{size[1]} pixels{tiles}")

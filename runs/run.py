@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import pictures
 from ..settings import PROGRAM
-from . import checks, progress
+from . import checks, many, progress
 from .console import loading_keras, sentence, stop_signals, tell
 from .job import Job
 from .masks import lines, read_masks
@@ -19,6 +19,7 @@ from .output import Output
 
 if TYPE_CHECKING:
     from ..minimise.schedule import Stage
+    from ..objective import Objectives
     from ..pictures import Masks
     from ..settings import Settings
     from ..stylize import Progress, State
@@ -30,8 +31,13 @@ LONG = 120  # seconds left from which on a faster recipe is mentioned
 FAST = 0.15  # of the time of 1000 steps of Adam: what --preset fast takes, benchmarks/README.md
 
 
-def run(job: Job) -> int:
-    """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+def run(jobs: list[Job]) -> int:
+    """Do them: one picture, or many. Returns the exit code; raises OSError or ValueError in one
+    sentence."""
+    return _run_many(jobs) if jobs[0].is_one_of_many else _run_one(*jobs)
+
+
+def _run_one(job: Job) -> int:
     # Whether an output that exists is this very run's is seen only once the network is known.
     may_be_complete = job.settings.resume and job.output.exists()
     checks.check_painter(job.settings)
@@ -58,6 +64,59 @@ def run(job: Job) -> int:
         if signals:
             return _stopped(signals)
         return _paint(job, sizes, masks, used, about, signals, reporter)
+
+
+def _run_many(jobs: list[Job]) -> int:
+    """One after another, with all that they have in common loaded and compiled once."""
+    settings = jobs[0].settings
+    checks.check_painter(settings)
+    checks.check_normalization(settings)
+    reporter = progress.Reporter(settings.quiet, is_of_many=True)
+    with stop_signals() as signals:
+        reporter.say(f"{len(jobs)} pictures")
+        used = _load_networks(settings)
+        from ..objective import Objectives
+
+        objectives = Objectives()
+
+        def paint(job):
+            return _paint_one_of_many(job, used, objectives, signals, reporter)
+
+        return many.each(jobs, paint, signals, reporter, settings.debug)
+
+
+def _paint_one_of_many(job: Job, used: Networks, objectives, signals, reporter) -> int | None:
+    """Returns the exit code, or None where the picture is there already; raises what is wrong."""
+    begun = prepared(job, used)
+    if begun is None:
+        return None
+    job, shapes, sizes, about = begun
+    _say_pictures(reporter, job, shapes, sizes)
+    masks = read_masks(job, sizes)
+    for line in lines(job, masks):
+        reporter.say(line)
+    return _paint(job, sizes, masks, used, about, signals, reporter, objectives)
+
+
+def prepared(job: Job, used: Networks):
+    """What is known before one of many pictures is painted: the job, which goes on if it was
+    interrupted; the sizes of its pictures as they are, and as they are worked on; what describes
+    it. None where its output is there, and is what it would end in.
+
+    Raises OSError or ValueError for what cannot be, or for an output that would be lost.
+    """
+    from .description import is_complete, metadata
+    from .state import belongs
+
+    shapes = checks.shapes(job)
+    about = metadata(job, used)
+    is_there = job.output.exists() and not job.state.exists()
+    if is_there and is_complete(pictures.comment(job.output), about):
+        return None
+    if belongs(job.state, about):
+        job = dataclasses.replace(job, settings=dataclasses.replace(job.settings, resume=True))
+    checks.check_files(job, shapes)
+    return job, shapes, checks.sizes(job, shapes), about
 
 
 def _stopped(signals: list, job: Job | None = None) -> int:
@@ -98,10 +157,11 @@ def _paint(
     about: dict,
     signals: list,
     reporter: progress.Reporter,
+    objectives: Objectives | None = None,
 ) -> int:
-    """Paint with networks that are loaded; as `run`."""
+    """Paint with networks that are loaded, and `objectives` of the pictures before; as `run`."""
     from ..minimise.schedule import schedule
-    from ..objective import region_sides
+    from ..objective import Objective, region_sides
     from ..stylize import Diverged, OutOfMemory
     from . import description, transfer
 
@@ -127,6 +187,7 @@ def _paint(
         stop=lambda: bool(signals),
         on_step=reporter.step,
         masks=masks,
+        objective=objectives or Objective,
     )
     del begun
     reporter.begin(stages, settings.layers(), first)

@@ -200,8 +200,14 @@ def paint(argv: list[str]) -> int:
         from neural_style_keras.runs import checks
 
         checks.check_arguments(jobs)
+        if jobs[0].settings.cluster:
+            from neural_style_keras.cluster import run as on_cluster
+
+            on_cluster.check_arguments(jobs)
     except ValueError as error:
         parser.error(str(error))
+    if jobs[0].settings.cluster:
+        return on_cluster.run(jobs)
     from neural_style_keras.runs.run import run
 
     return run(jobs)

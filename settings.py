@@ -26,6 +26,7 @@ USUAL_PIXELS = 512 * 384
 
 # In a path that many pictures are written by: where the names of its content and its style go.
 PLACES = ("{name}", "{style}")
+LOCAL_CLUSTER = "local"  # of --cluster: this machine's own processes
 NEXT_STYLE = "/"  # in --style-layers, between the layers of a style and of the next
 
 # What --help groups by: what a person wants to do.
@@ -35,6 +36,7 @@ START = "choose where to start"
 OPTIMISER = "choose how it is optimised"
 WATCH = "watch it, and keep the steps"
 MACHINE = "choose the network and the machine"
+CLUSTER = "choose many machines"
 TALK = "talk to the program"
 PAINTER = "choose the painter"
 TRAINING = "choose how it learns"
@@ -486,6 +488,34 @@ class Settings:
         meta="PIXELS",
     )
 
+    # None is this process
+    cluster: str | None = _option(
+        None,
+        CLUSTER,
+        "let a Ray cluster do it: local, which is processes of this machine, or the address of its "
+        "head, as 10.0.0.1:6379; many pictures go to it one by one, a single one by its tiles",
+        none="none",
+        meta="local|ADDRESS",
+        cosmetic=True,
+    )
+    cluster_cpus: float = _option(
+        1.0,
+        CLUSTER,
+        "CPUs for each picture, or each share of one",
+        above=0,
+        meta="N",
+        cosmetic=True,
+    )
+    cluster_gpus: float | None = _option(
+        None,
+        CLUSTER,
+        "GPUs likewise; 0.5 has two share one",
+        least=0,
+        none="1 where the cluster has any",
+        meta="N",
+        cosmetic=True,
+    )
+
     quiet: bool = _option(False, TALK, "print nothing but errors", cosmetic=True)
     debug: bool = _option(False, TALK, "print the traceback of an error", cosmetic=True)
 
@@ -534,6 +564,10 @@ class Settings:
             if not numbered and self.device not in ("cpu", "gpu", "mps"):
                 raise ValueError(f"--device is cpu, gpu or gpu:N, or mps, not {self.device}")
 
+        if self.cluster not in (None, LOCAL_CLUSTER) and not _is_address(self.cluster):
+            raise ValueError(
+                f"--cluster is {LOCAL_CLUSTER}, or an address as 10.0.0.1:6379, not {self.cluster}"
+            )
         if not all(self._style_layers()):
             raise ValueError("--style-layers has a style without layers before or after a /")
         if not (self.content_weights() or self.style_weights() or self.tv_weight):
@@ -885,6 +919,12 @@ def _check_fields(settings) -> None:
         if "float" in f.type and value is not None:  # 1 is as good as 1.0
             value = tuple(map(float, value)) if isinstance(value, tuple) else float(value)
         object.__setattr__(settings, f.name, value)
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is a host and a port."""
+    host, _, port = text.rpartition(":")
+    return bool(host) and "/" not in host and port.isdigit() and 0 < int(port) < 2**16
 
 
 def _layer_weight(text: str, default: float = 1.0) -> tuple[str, float] | None:

@@ -17,6 +17,9 @@ SETTINGS = (
     "overwrite",
     "device",
     "tile",
+    "cluster",
+    "cluster_cpus",
+    "cluster_gpus",
     "quiet",
     "debug",
 )
@@ -41,9 +44,14 @@ def main(argv: list[str]) -> int:
             arguments.each_style,
         )
         painting.check_arguments(job)
+        if settings.cluster:
+            from ..cluster import painting as on_cluster
+            from ..cluster.connection import check_ray
+
+            check_ray()
     except ValueError as error:
         parser.error(str(error))
-    return painting.run(job)
+    return on_cluster.run(job) if settings.cluster else painting.run(job)
 
 
 def build_parser() -> Parser:

@@ -6,9 +6,10 @@ import glob
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import tqdm
 
@@ -142,6 +143,11 @@ class Tally:
         each = (time.monotonic() - self.began) / (self.made + len(self.failed))
         return f"; {tqdm.tqdm.format_interval(each * (self.total - self.done))} left"
 
+    def make(self, job: Job) -> None:
+        """Say that a picture was made, where many are at once."""
+        self.made += 1
+        self.reporter.say(f"{self.done} of {self.total}: {_named(job)}{self.left()}")
+
     def fail(self, job: Job, error: Exception) -> None:
         """Keep what is wrong with a picture for the end."""
         self.failed.append(f"{_named(job)}: {sentence(error)}")
@@ -202,3 +208,36 @@ def each(
         tally.made += code == 0
         tally.there += code is None
     return tally.end()
+
+
+def gather(
+    results: Iterable[tuple[Job, Any]],
+    keep: Callable[[Job, Any], None],
+    tally: Tally,
+    signals: list,
+    debug: bool = False,
+) -> int:
+    """Keep pictures as they come from elsewhere, as `each` does those that are painted here.
+
+    Args:
+        results: each job with what has come of it: None where it was there already, an exception
+            where it failed.
+        keep: writes one.
+        tally, signals, debug: as for `each`.
+    """
+    for job, result in results:
+        try:
+            if isinstance(result, Exception):
+                raise result
+            if result is not None:
+                keep(job, result)
+        except Exception as error:
+            if debug:
+                raise
+            tally.fail(job, error)
+            continue
+        if result is None:
+            tally.there += 1
+        else:
+            tally.make(job)
+    return tally.stopped(128 + signals[0]) if signals else tally.end()

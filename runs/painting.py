@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import files, painters, pictures
 from ..settings import PROGRAM, TEXTURE_SIDE, VERSION, Settings
@@ -15,6 +16,9 @@ from .console import loading_keras, stop_signals, tell
 from .job import Job
 from .output import Output
 from .progress import Reporter
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -51,38 +55,26 @@ def check_arguments(job: PaintingJob) -> None:
 
 def run(job: PaintingJob) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
-    config, s = painters.read_config(job.painter), job.settings
-    names = painters.styles(config)
-    if config["of_photographs"] and not job.contents:
-        raise ValueError(f"{job.painter} paints photographs: name one with --content")
-    if job.contents and not config["of_photographs"]:
-        raise ValueError(f"{job.painter} paints textures: leave --content out")
-    styles = job.style or (names if job.each_style else names[:1])
-    if job.each_style:
-        for name in styles:
-            painters.shares_asked(names, [name], s)
-    else:
-        painters.shares_asked(names, job.style, s)
-    jobs = job.jobs(styles)
-    is_many = jobs[0].is_one_of_many
-    sizes = {} if is_many else {jobs[0].output: _checked(jobs[0])}
+    names, jobs = asked(job)
+    s, is_many = job.settings, jobs[0].is_one_of_many
+    sizes = {} if is_many else {jobs[0].output: checked(jobs[0])}
     reporter = Reporter(s.quiet, is_many)
     with stop_signals() as signals:
         with loading_keras(s.debug):
             from .. import backend
-        from .description import is_complete
-
         with backend.device(s.device):
             painter = painters.load(job.painter)
-            painted = files.named(painters.find(job.painter))
+            file = files.named(painters.find(job.painter))
 
             def paint(one):
                 shares = painters.shares_asked(names, one.styles, s)
-                about = _about(one, shares, painted)
-                if is_many and is_complete(pictures.comment(one.output), about):
+                about = describe(one, shares, file)
+                if is_there(one, about):
                     return None
-                size = sizes.get(one.output) or _checked(one)
-                _paint(one, size, painter, shares, about, reporter)
+                size = sizes.get(one.output) or checked(one)
+                output, picture = read(one, size)
+                painted, tile = painted_by(painter, picture, shares, s, bool(one.content))
+                write(one, output, painted, tile, about, reporter)
                 return 0
 
             if is_many:
@@ -93,7 +85,31 @@ def run(job: PaintingJob) -> int:
             return paint(*jobs)
 
 
-def _checked(job: Job) -> tuple[int, int]:
+def asked(job: PaintingJob) -> tuple[list[str], list[Job]]:
+    """The names of the painter's styles, and what is to be painted.
+
+    Raises OSError or ValueError for a painter that is none, or cannot paint that.
+    """
+    config, s = painters.read_config(job.painter), job.settings
+    names = painters.styles(config)
+    if config["of_photographs"] and not job.contents:
+        raise ValueError(f"{job.painter} paints photographs: name one with --content")
+    if job.contents and not config["of_photographs"]:
+        raise ValueError(f"{job.painter} paints textures: leave --content out")
+    styles = job.style or (names if job.each_style else names[:1])
+    for style in styles if job.each_style else [job.style]:
+        painters.shares_asked(names, [style] if job.each_style else style, s)
+    return names, job.jobs(styles)
+
+
+def is_there(job: Job, about: dict) -> bool:
+    """Whether the output is there, and is what it would become; of many pictures alone."""
+    from .description import is_complete
+
+    return job.is_one_of_many and is_complete(pictures.comment(job.output), about)
+
+
+def checked(job: Job) -> tuple[int, int]:
     """Width and height of what is to be painted. Raises OSError or ValueError for an input that
     cannot be read, or an output that would be lost."""
     s = job.settings
@@ -107,7 +123,7 @@ def _checked(job: Job) -> tuple[int, int]:
     return size
 
 
-def _about(job: Job, shares: dict, painter: dict) -> dict:
+def describe(job: Job, shares: dict, painter: dict) -> dict:
     """What the picture is made from and how."""
     from .. import backend
 
@@ -123,23 +139,33 @@ def _about(job: Job, shares: dict, painter: dict) -> dict:
     }
 
 
-def _paint(job: Job, size: tuple[int, int], painter, shares, about, reporter: Reporter) -> None:
+def read(job: Job, size: tuple[int, int]) -> tuple[Output, np.ndarray]:
+    """How it is written, and the content at the size of the output; of a texture, black."""
     import numpy as np
 
+    if job.content is None:
+        return Output(job.settings.depth, None, []), np.zeros((*size[::-1], 3), np.float32)
+    return Output.of(job, size), pictures.resize(pictures.read(job.content), *size)
+
+
+def painted_by(
+    painter, picture: np.ndarray, shares: dict, settings: Settings, has_content: bool
+) -> tuple[np.ndarray, int]:
+    """What a painter makes of it, (H, W, 3) in 0..255, and in tiles of how many pixels."""
     from ..painters.painting import choose_tile, paint
 
-    s = job.settings
-    if job.content:
-        output = Output.of(job, size)
-        picture = pictures.resize(pictures.read(job.content), *size)
-    else:
-        output, picture = Output(s.depth, None, []), np.zeros((*size[::-1], 3), np.float32)
-    tile = choose_tile(painter, size, s.device, s.tile)
-    painted = paint(painter, picture, shares, s.seed, tile)
-    if s.colors == "content" and job.content:
-        painted = pictures.preserve_colors(painted, picture, s.color_space)
+    tile = choose_tile(painter, picture.shape[1::-1], settings.device, settings.tile)
+    painted = paint(painter, picture, shares, settings.seed, tile)
+    if settings.colors == "content" and has_content:
+        painted = pictures.preserve_colors(painted, picture, settings.color_space)
+    return painted, tile
+
+
+def write(job: Job, output: Output, painted, tile: int, about: dict, reporter: Reporter) -> None:
+    """Write it, and say so."""
     output.write(job.output, painted, json.dumps(about))
+    height, width = painted.shape[:2]
     tiles = f", in tiles of {tile} pixels" if tile else ""
     for line in output.lines(job):
         reporter.say(line)
-    reporter.say(f"wrote {job.output}, {size[0]}x{size[1]} pixels{tiles}")
+    reporter.say(f"wrote {job.output}, {width}x{height} pixels{tiles}")

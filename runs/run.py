@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from .output import Output
 
 if TYPE_CHECKING:
     from ..minimise.schedule import Stage
-    from ..objective import Objectives
+    from ..objective import Objective
     from ..pictures import Masks
     from ..settings import Settings
     from ..stylize import Progress, State
@@ -34,10 +35,22 @@ FAST = 0.15  # of the time of 1000 steps of Adam: what --preset fast takes, benc
 def run(jobs: list[Job]) -> int:
     """Do them: one picture, or many. Returns the exit code; raises OSError or ValueError in one
     sentence."""
-    return _run_many(jobs) if jobs[0].is_one_of_many else _run_one(*jobs)
+    return _run_many(jobs) if jobs[0].is_one_of_many else run_one(*jobs)
 
 
-def _run_one(job: Job) -> int:
+def run_one(
+    job: Job,
+    objective: Callable[..., Objective] | None = None,
+    tile: Callable[..., int] | None = None,
+) -> int:
+    """Do one.
+
+    Args:
+        job: what is asked for.
+        objective: what makes the objectives of its stages; `Objective` if not given.
+        tile: chooses the tile, of the picture's width and height, the settings with the tile that
+            memory allows, and the network; that one if not given.
+    """
     # Whether an output that exists is this very run's is seen only once the network is known.
     may_be_complete = job.settings.resume and job.output.exists()
     checks.check_painter(job.settings)
@@ -52,7 +65,7 @@ def _run_one(job: Job) -> int:
         masks = read_masks(job, sizes)
         for line in lines(job, masks):
             reporter.say(line)
-        used = _load_networks(job.settings)
+        used = load_job_networks(job.settings)
         from .description import is_complete, metadata
 
         about = metadata(job, used)
@@ -63,7 +76,7 @@ def _run_one(job: Job) -> int:
             checks.check_files(job, shapes)
         if signals:
             return _stopped(signals)
-        return _paint(job, sizes, masks, used, about, signals, reporter)
+        return _paint(job, sizes, masks, used, about, signals, reporter, objective, tile)
 
 
 def _run_many(jobs: list[Job]) -> int:
@@ -74,7 +87,7 @@ def _run_many(jobs: list[Job]) -> int:
     reporter = progress.Reporter(settings.quiet, is_of_many=True)
     with stop_signals() as signals:
         reporter.say(f"{len(jobs)} pictures")
-        used = _load_networks(settings)
+        used = load_job_networks(settings)
         from ..objective import Objectives
 
         objectives = Objectives()
@@ -139,7 +152,7 @@ def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
         )
 
 
-def _load_networks(settings: Settings) -> Networks:
+def load_job_networks(settings: Settings) -> Networks:
     """The networks of a run, and with them Keras."""
     with loading_keras(settings.debug):
         from .. import backend
@@ -157,15 +170,16 @@ def _paint(
     about: dict,
     signals: list,
     reporter: progress.Reporter,
-    objectives: Objectives | None = None,
+    objective: Callable[..., Objective] | None = None,
+    tile: Callable[..., int] | None = None,
 ) -> int:
-    """Paint with networks that are loaded, and `objectives` of the pictures before; as `run`."""
+    """Paint with networks that are loaded; as `run_one`."""
     from ..minimise.schedule import schedule
     from ..objective import Objective, region_sides
     from ..stylize import Diverged, OutOfMemory
     from . import description, transfer
 
-    settings, chosen, begun = _settled(job, sizes, masks, used, about)
+    settings, chosen, begun = settled(job, sizes, masks, used, about, tile)
     regions = region_sides(masks, settings, used.network)
     stages = schedule(sizes, settings, used.network, used.warm, regions)
     output = Output.of(job, sizes[0])
@@ -187,7 +201,7 @@ def _paint(
         stop=lambda: bool(signals),
         on_step=reporter.step,
         masks=masks,
-        objective=objectives or Objective,
+        objective=objective or Objective,
     )
     del begun
     reporter.begin(stages, settings.layers(), first)
@@ -223,7 +237,7 @@ def _paint(
     return 0
 
 
-def _settled(job: Job, sizes, masks, used, about) -> tuple[Settings, dict, State | None]:
+def settled(job: Job, sizes, masks, used, about, tile=None) -> tuple[Settings, dict, State | None]:
     """The settings with what `auto` stands for, that by itself, and the state to go on from."""
     from . import state, transfer
 
@@ -231,6 +245,8 @@ def _settled(job: Job, sizes, masks, used, about) -> tuple[Settings, dict, State
         begun, chosen = state.load(job.state, about)
         return dataclasses.replace(job.settings, **chosen), chosen, begun
     settings = transfer.resolved(job.settings, sizes, used, masks)
+    if tile and job.settings.tile == "auto":
+        settings = dataclasses.replace(settings, tile=str(tile(sizes[0], settings, used.network)))
     return settings, {name: getattr(settings, name) for name in CHOSEN}, None
 
 

@@ -114,6 +114,8 @@ def transfer_style(
         OutOfMemory: memory could not be had while the run was on.
     """
     settings = settings or Settings()
+    if settings.cluster:
+        raise ValueError("transfer_style paints in this process: transfer_each takes --cluster")
     settings.check_pictures(content is not None, len(styles))
     if settings.colors == "content":
         pictures.check_color_space(settings.color_space)
@@ -199,7 +201,7 @@ def painted(
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
         if settings.painter and initial is None and state is None:
-            initial = _first_picture(content, settings)
+            initial = first_picture(content, settings)
         more = (stop, used.warm, on_step, masks, objective)
         steps = stylize(content, styles, settings, used.network, initial, state, *more)
     steps = _on_device(steps, settings.device)
@@ -220,7 +222,7 @@ def _matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
     ]
 
 
-def _first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
+def first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
     """What the painter makes of the content, (H, W, 3)."""
     from .. import painters
     from ..painters import painting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import math
 import os
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..settings import DISTRIBUTION, LOCAL_CLUSTER, Settings
+from ..settings import DISTRIBUTION, LOCAL_CLUSTER, PROGRAM, VERSION, Settings
 
 SECONDS = 5  # that an address is given to answer
 ALONE = "127.0.0.1"  # where a cluster of this machine's processes is, and no other machine looks
@@ -48,7 +49,6 @@ def connected(settings: Settings) -> Iterator[Cluster]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # How often, a second apart, it looks for a machine's part of the cluster; 20 if not told.
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", str(SECONDS))
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
     if ray.is_initialized():
@@ -64,7 +64,7 @@ def connected(settings: Settings) -> Iterator[Cluster]:
 def _connect(ray, settings: Settings) -> None:
     from ..runs.console import silenced
 
-    given = dict(logging_level="ERROR", log_to_driver=False)
+    given = dict(logging_level=logging.ERROR, log_to_driver=False)
     if settings.cluster == LOCAL_CLUSTER:
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         given |= dict(num_cpus=cpus, include_dashboard=False, _node_ip_address=ALONE)
@@ -125,8 +125,10 @@ def _cluster(ray, settings: Settings) -> Cluster:
             f"no machine of the cluster has {settings.cluster_cpus:g} CPUs and {gpus:g} GPUs: "
             "lower --cluster-cpus or --cluster-gpus"
         )
-    from .. import backend
+    from ..runs.console import loading_keras
 
+    with loading_keras(settings.debug):
+        from .. import backend
     threads = str(max(1, math.ceil(settings.cluster_cpus)))
     environment = {
         "KERAS_BACKEND": backend.NAME,
@@ -135,17 +137,14 @@ def _cluster(ray, settings: Settings) -> Cluster:
         "TF_NUM_INTRAOP_THREADS": threads,
         "TF_NUM_INTEROP_THREADS": "1",
     }
+    if not gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
     return Cluster(ray, places, options, environment)
 
 
-def prepare(environment: dict[str, str], version: str) -> None:
-    """Make a worker's process ready, before it imports Keras.
-
-    Raises ValueError where its machine has another version of this program.
-    """
-    from ..settings import PROGRAM, VERSION
-
-    os.environ.update(environment)
+def check_version(version: str) -> None:
+    """Raise ValueError where this machine has another version of this program than the one that
+    sends it work."""
     if version != VERSION:
         raise ValueError(
             f"{socket.gethostname()} has {PROGRAM} {VERSION} and this machine {version}: install "

@@ -18,7 +18,7 @@ from ..runs.console import loading_keras, stop_signals
 from ..runs.job import Job
 from ..runs.masks import read_masks
 from ..runs.output import Output
-from ..runs.run import CHOSEN, load_job_networks, prepared, run_one, settled
+from ..runs.run import CHOSEN, checked, load_job_networks, prepared, run_one, settled
 from ..settings import Settings
 from .connection import check_ray, connected
 from .tasks import run_each
@@ -55,7 +55,7 @@ def run(jobs: list[Job]) -> int:
 def _run_by_tiles(job: Job) -> int:
     """One picture, its tiles over the cluster."""
     settings = job.settings
-    checks.shapes(job)  # what is wrong with them is known sooner than a cluster is there
+    checked(job)  # what is wrong is known sooner than a cluster is there
     with loading_keras(settings.debug):
         from ..objective import Objective
     from .tiles import Crew, balanced_tile
@@ -64,8 +64,10 @@ def _run_by_tiles(job: Job) -> int:
         crew = Crew(cluster)
         try:
             reporter = progress.Reporter(settings.quiet)
+            workers, machines = len(crew), len(set(crew.actors.values()))
             reporter.say(
-                f"cluster: {len(crew)} workers on {len(set(crew.actors.values()))} machines"
+                f"cluster: {workers} worker{'s' * (workers != 1)} on {machines} "
+                f"machine{'s' * (machines != 1)}"
             )
             objective = functools.partial(Objective, spread=crew.spread)
             tile = functools.partial(balanced_tile, actors=len(crew))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..settings import VERSION, Settings
-from .connection import Cluster, connected, prepare
+from .connection import Cluster, check_version, connected
 
 ATTEMPTS = 3  # after which work is given up whose worker dies, or that fails without a sentence
 AHEAD = 2  # pieces that are sent out for each that has a place: the next is there when one ends
@@ -69,41 +70,50 @@ def _run_there(cluster: Cluster, work, common, items, load, stop):
     task = ray.remote(_attempt).options(
         **cluster.options, max_retries=ATTEMPTS - 1, retry_exceptions=True
     )
-    shared, items, sent = ray.put(common), iter(items), {}
+    given = cluster.environment, VERSION, work
+    shared, sent = ray.put(common), {}
     try:
-        while not stop():
-            while (
-                len(sent) < AHEAD * cluster.side_by_side and (item := next(items, sent)) is not sent
-            ):
-                try:
-                    loaded = load(item)
-                except Exception as error:
-                    yield item, error
-                    continue
-                if loaded is None:
-                    yield item, None
-                    continue
-                # In a list, the worker itself gets what is common, and has it for the next as well.
-                sent[task.remote(cluster.environment, VERSION, work, [shared], loaded)] = item
-            if not sent:
+        for item in items:
+            if stop():
                 return
-            done, _ = ray.wait(list(sent), timeout=1)
-            for ref in done:
-                yield sent.pop(ref), _result(ray, ref)
+            try:
+                loaded = load(item)
+            except Exception as error:
+                yield item, error
+                continue
+            if loaded is None:
+                yield item, None
+                continue
+            # In a list, since the worker is to read them only once it is prepared.
+            sent[task.remote(*given, [shared, ray.put(loaded)])] = item
+            while len(sent) >= AHEAD * cluster.side_by_side and not stop():
+                yield from _ended(ray, sent)
+        while sent and not stop():
+            yield from _ended(ray, sent)
     finally:
         for ref in sent:
             ray.cancel(ref, force=True)
 
 
-def _attempt(environment, version, work, shared, loaded):
-    """A task: the result, or a sentence as an exception that is returned."""
-    try:
-        prepare(environment, version)
-        from ..runs.console import loading_keras, sentence
+def _ended(ray, sent: dict):
+    """Those that end within a second, with what came of them."""
+    done, _ = ray.wait(list(sent), timeout=1)
+    for ref in done:
+        yield sent.pop(ref), _result(ray, ref)
 
+
+def _attempt(environment, version, work, refs):
+    """A task: the result, or a sentence as an exception that is returned."""
+    import ray
+
+    from ..runs.console import loading_keras, sentence
+
+    os.environ.update(environment)
+    try:
+        check_version(version)
+        common, loaded = refs
         with loading_keras():
-            [common] = shared
-            return work(_common(common), loaded)
+            return work(_common(common), ray.get(loaded))
     except (ValueError, OSError) as error:
         return ValueError(sentence(error))
     except Exception as error:  # some cannot be pickled

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import operator
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +19,21 @@ import numpy as np
 
 from ..settings import VERSION, Settings
 from ..tiles import TILES, Tile, grid
-from .connection import Cluster, prepare
+from .connection import Cluster, check_version
 
 if TYPE_CHECKING:
     from ..objective import Block
     from ..vgg import Parameters
 
-READY = 180  # seconds that the first actor is given to start; then the others have half a minute
-LATE = 30
+READY = 180  # seconds that the first actor is given to start; then the others have LATE more
+LATE = 60
 
 
 class TileActor:
     """Works on the tiles of one rectangle, in a process of its own."""
 
-    def __init__(self, environment: dict[str, str], version: str):
-        prepare(environment, version)
+    def __init__(self, environment: dict[str, str]):
+        os.environ.update(environment)
         from ..runs.console import loading_keras
 
         with loading_keras():
@@ -58,10 +59,11 @@ class TileActor:
         with self.device(self.settings.device):
             return self.work.gradient(self.image, slopes)
 
-    def machine(self) -> str:
-        """Which of the cluster's it is on."""
+    def machine(self, version: str = VERSION) -> str:
+        """Which of the cluster's it is on. Raises ValueError for another version than its own."""
         import ray
 
+        check_version(version)
         return ray.get_runtime_context().get_node_id()
 
 
@@ -72,15 +74,16 @@ class Crew:
         """Start them. Raises OSError where none starts."""
         self.ray = cluster.ray
         make = self.ray.remote(TileActor).options(**cluster.options)
-        started = [make.remote(cluster.environment, VERSION) for _ in range(cluster.side_by_side)]
-        answers = {actor.machine.remote(): actor for actor in started}
+        started = [make.remote(cluster.environment) for _ in range(cluster.side_by_side)]
+        answers = {actor.machine.remote(VERSION): actor for actor in started}
         there, _ = self.ray.wait(list(answers), timeout=READY)
         there, late = self.ray.wait(list(answers), num_returns=len(answers), timeout=LATE)
         for answer in late:  # the cluster has other work
             self.ray.kill(answers[answer])
         if not there:
             raise OSError("no worker of the cluster has started: it has other work, or is too slow")
-        self.actors = {answers[answer]: self.ray.get(answer) for answer in there}  # -> machine
+        # Each with its machine.
+        self.actors = {answers[answer]: self.get(answer) for answer in there}
         self.serves = None  # whom they have last begun for
         self.moved = collections.Counter()  # bytes, by what they were
 
@@ -91,12 +94,21 @@ class Crew:
         """What `Objective` asks for."""
         return SpreadTiles(self, given, block, on_tile)
 
+    def get(self, refs):
+        """What actors have computed; raises what they have raised, in its own class."""
+        try:
+            return self.ray.get(refs)
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause if isinstance(error.cause, Exception) else error from None
+
     def leave_out_the_dead(self) -> None:
         """Raise OSError where none is left."""
         alive = {}
         for actor in self.actors:
             try:
-                alive[actor] = self.ray.get(actor.machine.remote(), timeout=LATE)
+                alive[actor] = self.ray.get(
+                    actor.machine.remote()
+                )  # once it has ended what it does
             except self.ray.exceptions.RayError:
                 continue
         self.actors, self.serves = alive, None
@@ -158,7 +170,7 @@ class SpreadTiles:
         blocks = [part.block(self.block) for part in self.parts]
         for block in blocks:
             self.crew.moved["content"] += block.content.nbytes
-        ray.get([p.actor.begin.remote(given, block) for p, block in zip(self.parts, blocks)])
+        self.crew.get([p.actor.begin.remote(given, block) for p, block in zip(self.parts, blocks)])
         self.crew.serves = self
 
     def _sums(self, image):
@@ -170,7 +182,7 @@ class SpreadTiles:
             self.crew.moved["pixels"] += crop.nbytes
             refs[part.actor.sums.remote(crop)] = part
         self._watch(list(refs), lambda share: share / 3)
-        found = self.crew.ray.get(list(refs))
+        found = self.crew.get(list(refs))
         self.is_sent = True
         self.crew.moved["sums"] += sum(x.nbytes for x in tree.flatten(found))
         found = [tree.map_structure(lambda x: x.astype(np.float64), one) for one in found]
@@ -189,7 +201,7 @@ class SpreadTiles:
         self._watch(refs, lambda share: (1 + 2 * share) / 3)
         gradient = np.zeros(image.shape, np.float32)
         for part, ref in zip(self.parts, refs):
-            found = self.crew.ray.get(ref)
+            found = self.crew.get(ref)
             self.crew.moved["gradient"] += found.nbytes
             view = part.crop(gradient)
             view += found

@@ -51,14 +51,7 @@ def run_one(
         tile: chooses the tile, of the picture's width and height, the settings with the tile that
             memory allows, and the network; that one if not given.
     """
-    # Whether an output that exists is this very run's is seen only once the network is known.
-    may_be_complete = job.settings.resume and job.output.exists()
-    checks.check_painter(job.settings)
-    checks.check_normalization(job.settings)
-    shapes = checks.shapes(job)
-    if not may_be_complete:
-        checks.check_files(job, shapes)
-    sizes = checks.sizes(job, shapes)
+    may_be_complete, shapes, sizes = checked(job)
     reporter = progress.Reporter(job.settings.quiet)
     with stop_signals() as signals:
         _say_pictures(reporter, job, shapes, sizes)
@@ -77,6 +70,21 @@ def run_one(
         if signals:
             return _stopped(signals)
         return _paint(job, sizes, masks, used, about, signals, reporter, objective, tile)
+
+
+def checked(job: Job):
+    """What is known before a network is: whether an output that exists may be this very run's, which
+    is seen only then; the sizes of the pictures as they are, and as they are worked on.
+
+    Raises OSError or ValueError for what cannot be, or for an output that would be lost.
+    """
+    may_be_complete = job.settings.resume and job.output.exists()
+    checks.check_painter(job.settings)
+    checks.check_normalization(job.settings)
+    shapes = checks.shapes(job)
+    if not may_be_complete:
+        checks.check_files(job, shapes)
+    return may_be_complete, shapes, checks.sizes(job, shapes)
 
 
 def _run_many(jobs: list[Job]) -> int:

@@ -321,7 +321,7 @@ def test_one_picture_on_a_cluster_of_this_machines_processes_killed_and_gone_on_
     run = start(*given, "--resume", cwd=tmp_path)
     out, err = run.communicate(timeout=300)
     assert (run.returncode, err) == (0, "")
-    assert "cluster: 1 workers on 1 machines" in out and "resumed at iteration" in out
+    assert "cluster: 1 worker on 1 machine\n" in out and "resumed at iteration" in out
     assert main(*arguments, *more, "--output", "here.png") == 0
     assert (images.read("out.png") == images.read("here.png")).all()
     assert json.loads(images.comment("out.png")) == json.loads(images.comment("here.png"))

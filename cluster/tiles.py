@@ -45,7 +45,7 @@ class TileActor:
         """Take what the tiles of a block are compared with; `given` makes `Statistics`."""
         from ..objective import Statistics, TileWork
 
-        [self.settings] = (one for one in given if isinstance(one, Settings))
+        _, _, self.settings, *_ = given
         with self.device(self.settings.device):
             self.work = TileWork(Statistics(*given), block)
 

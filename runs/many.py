@@ -86,7 +86,7 @@ def outputs(
         for group in groups:
             path = files.local(placed(output, content, group))
             asked.append((content, group, path))
-            named = " in ".join(map(str, (content, *group) if each_style else (content,)))
+            named = " in ".join(map(str, filter(None, (content, *(group if each_style else ())))))
             other = used.setdefault(path.resolve(), named)
             if other != named:
                 raise ValueError(

@@ -73,8 +73,8 @@ def run_one(
 
 
 def checked(job: Job):
-    """What is known before a network is: whether an output that exists may be this very run's, which
-    is seen only then; the sizes of the pictures as they are, and as they are worked on.
+    """What is known before a network is: whether an output that exists may be this very run's,
+    which is seen only then; the sizes of the pictures as they are, and as they are worked on.
 
     Raises OSError or ValueError for what cannot be, or for an output that would be lost.
     """

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .objective import Losses
     from .painters import load as load_painter
     from .painters.painting import paint
+    from .cluster.run import transfer_each
     from .pictures import mask as read_mask
     from .pictures import read as read_picture
     from .pictures import write as write_picture
@@ -41,6 +42,7 @@ __all__ = [
     "read_alpha",
     "read_mask",
     "read_picture",
+    "transfer_each",
     "transfer_style",
     "write_picture",
 ]
@@ -56,6 +58,7 @@ _LAZY = {
     "read_alpha": (".pictures", "alpha"),
     "read_mask": (".pictures", "mask"),
     "read_picture": (".pictures", "read"),
+    "transfer_each": (".cluster.run", "transfer_each"),
     "transfer_style": (".runs.transfer", "transfer_style"),
     "write_picture": (".pictures", "write"),
 }

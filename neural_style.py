@@ -5,10 +5,12 @@ arguments are known to be right."""
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import importlib
 import signal
 import sys
+from pathlib import Path
 
 try:  # by its full name, since this file is run as a script as well
     from neural_style_keras.commands import COMMANDS
@@ -51,7 +53,11 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
     needed = parser.add_argument_group("choose the pictures (required)")
     needed.add_argument(
-        "--content", metavar="PICTURE", help="the photograph; none with --content-weight 0"
+        "--content",
+        nargs="+",
+        default=[],
+        metavar="PICTURE",
+        help="the photograph, or several, or a folder of them; none with --content-weight 0",
     )
     needed.add_argument(
         "--styles",
@@ -60,7 +66,16 @@ def build_parser() -> Parser:
         metavar="PICTURE",
         help="one or more paintings; none with --style-weight 0",
     )
-    needed.add_argument("--output", metavar="PICTURE", help="what to write")
+    needed.add_argument(
+        "--output",
+        metavar="PICTURE",
+        help="what to write; of several photographs, as 'out/{name}.png'",
+    )
+    needed.add_argument(
+        "--each-style",
+        action="store_true",
+        help="each photograph in each style by itself, as 'out/{name}-{style}.png'",
+    )
     recipe = parser.add_argument_group("choose the recipe")
     recipe.add_argument(
         "--preset",
@@ -84,10 +99,11 @@ def build_parser() -> Parser:
     return parser
 
 
-def job_of(arguments: argparse.Namespace) -> Job:
-    """The run that a command line asks for; ValueError for a value out of its range."""
+def jobs_of(arguments: argparse.Namespace) -> list[Job]:
+    """The pictures that a command line asks for; ValueError for a value out of its range."""
     chosen = dict(vars(arguments))
-    content, styles, output = (chosen.pop(name) for name in ("content", "styles", "output"))
+    names = ("content", "styles", "output", "each_style")
+    content, styles, output, each_style = (chosen.pop(name) for name in names)
     recipe, like = chosen.pop("preset"), chosen.pop("like")
     if chosen.get("preserve_colors"):  # over what --like has recorded
         chosen.setdefault("colors", "content")
@@ -107,8 +123,28 @@ def job_of(arguments: argparse.Namespace) -> Job:
         if path:
             local(path)
     _check_required(settings, content, styles, output)
-    content = local(content) if content else None
-    return Job(content, [local(style) for style in styles], local(output), settings)
+    for style in styles:
+        local(style)
+    from neural_style_keras.runs import many
+
+    asked = many.outputs(many.contents(content) or [None], styles, output, each_style)
+
+    def placed(content, styles):
+        checkpoints = settings.checkpoint_output
+        checkpoints = checkpoints and many.placed(checkpoints, content, styles)
+        return dataclasses.replace(settings, checkpoint_output=checkpoints)
+
+    is_many = many.is_pattern(output)
+    return [
+        Job(content, list(map(Path, group)), path, placed(content, group), is_many)
+        for content, group, path in asked
+    ]
+
+
+def job_of(arguments: argparse.Namespace) -> Job:
+    """The one picture that a command line asks for."""
+    [job] = jobs_of(arguments)
+    return job
 
 
 def _check_required(settings: Settings, content, styles, output) -> None:
@@ -152,7 +188,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def paint(argv: list[str]) -> int:
-    """Paint one picture: what the program does where no command is named."""
+    """Paint a picture, or many: what the program does where no command is named."""
     parser = build_parser()
     if argv and not argv[0].startswith("-"):
         close = difflib.get_close_matches(argv[0], COMMANDS, n=1)
@@ -163,15 +199,21 @@ def paint(argv: list[str]) -> int:
         )
     arguments = parser.parse_args(argv)
     try:
-        job = job_of(arguments)
+        jobs = jobs_of(arguments)
         from neural_style_keras.runs import checks
 
-        checks.check_arguments(job)
+        checks.check_arguments(jobs)
+        if jobs[0].settings.cluster:
+            from neural_style_keras.cluster import run as on_cluster
+
+            on_cluster.check_arguments(jobs)
     except ValueError as error:
         parser.error(str(error))
+    if jobs[0].settings.cluster:
+        return on_cluster.run(jobs)
     from neural_style_keras.runs.run import run
 
-    return run(job)
+    return run(jobs)
 
 
 if __name__ == "__main__":

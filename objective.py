@@ -10,7 +10,9 @@ approximation.
 
 from __future__ import annotations
 
+import collections
 import functools
+import hashlib
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +24,11 @@ from keras import ops, tree
 
 from . import backend, losses, pictures, vgg
 from .settings import Settings
-from .tiles import Shape, check_tiles, grid
+from .tiles import Shape, Tile, check_tiles, grid
+
+# Objectives that are kept for the next picture: a run from coarse to fine has up to ten, and a
+# folder of photographs two or three shapes.
+MOST_KEPT = 24
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,192 @@ class Losses:
         return ", ".join(f"{k} {v:.6g}" for k, v in [("total", self.total), *self.terms.items()])
 
 
+class Statistics:
+    """What the terms add up over a tile, and the network that they look through: all of the work
+    that grows with the picture, of pictures of one size."""
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        styles: int,
+        settings: Settings,
+        parameters: vgg.Parameters,
+        tile: int = 0,
+        has_regions: bool = False,
+    ):
+        """Build the network down to the deepest layer in use.
+
+        Args:
+            size: height and width of the pictures.
+            styles: how many there are.
+            settings, parameters, tile: as for `Objective`.
+            has_regions: whether each style is judged over a region of its own.
+
+        Raises ValueError for a layer that the network lacks or that cannot be tiled, or a number
+        of weights that is not the number of styles.
+        """
+        self.size = size
+        self.terms = losses.terms(settings, styles, has_regions, math.prod(size))
+        names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
+        self.network = vgg.build(
+            parameters,
+            names,
+            settings.pooling,
+            backend.arithmetic(settings.precision, settings.device),
+            settings.padding,
+        )
+        self.strides = {name: parameters.stride([name]) for name in names}
+        self.mean_pixel = parameters.mean_pixel
+        stride = parameters.stride(names)
+        if tile:
+            check_tiles(parameters, names)
+        tile = -(-tile // stride) * stride
+        # One pixel at least, for the differences of neighbours.
+        halo = -(-max(1, parameters.reach(names)) // stride) * stride if tile else 0
+        self.cut = functools.partial(grid, tile=tile, halo=halo)
+        self._kept = {}
+
+    def once(self, key, make):
+        """What is made once, as a compiled function: for tiles of one shape, say."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def sums(self, crop, taken, shape: Shape):
+        """What each term adds up over the positions that a tile owns."""
+        view = self.view(self.network if self.strides else None, crop, shape)
+        return [term.sums(view, mine) for term, mine in zip(self.terms, taken)]
+
+    def take(self, block: Block) -> list:
+        """What each term compares each tile of a block with."""
+        by_position = [term for term in self.terms if not hasattr(term, "loss")]
+        views = self.views(
+            vgg.preprocess(block.content, self.mean_pixel),
+            block.tiles,
+            by_position,
+            self.size,
+            regions=block.regions,
+            painted=block.painted,
+        )
+        return [tree.map_structure(_constant, [t.take(view) for t in self.terms]) for view in views]
+
+    def of_style(self, term, style, mask: np.ndarray | None):
+        """What a term adds up of a style's picture, or of a region of it."""
+        image = vgg.preprocess(style, self.mean_pixel)
+        size = image.shape[1:3]
+        regions = [] if mask is None else [self.weights(mask, size)]
+        views = self.views(image, self.cut(*size), [term], size, regions=regions)
+        taken = ((view, tree.map_structure(_constant, term.take(view))) for view in views)
+        return functools.reduce(_added, (term.sums(*one) for one in taken))
+
+    def weights(self, mask: np.ndarray, size: tuple[int, int], power: int = 2) -> dict:
+        """A mask as the weights of the positions of each layer, see `losses.position_weights`."""
+        return losses.position_weights(mask, size, {1, *self.strides.values()}, power)
+
+    def views(self, image, tiles: Sequence[Tile], terms, size, **masks):
+        """An image less the mean pixel as the terms see it, tile by tile; masks by `weights`."""
+        network = self.tapped([layer for term in terms for layer in term.layers])
+        for tile in tiles:
+            yield self.view(network, tile.crop(image), tile.shape, size, tile.corner, **masks)
+
+    def tapped(self, layers) -> keras.Model | None:
+        """The network down to these layers; None for none."""
+        taps = {layer: self.network.output[layer] for layer in layers}
+        return keras.Model(self.network.input, taps) if taps else None
+
+    def view(self, network, crop, shape: Shape, size=None, corner=(0, 0), **masks) -> losses.View:
+        features = network(crop) if network is not None else {}
+        bottom, right = shape.top + shape.own_height, shape.left + shape.own_width
+        return losses.View(
+            features={k: shape.own(f, self.strides[k]) for k, f in features.items()},
+            pixels=crop[:, shape.top : bottom + shape.below, shape.left : right + shape.right],
+            size=size or self.size,
+            strides=self.strides,
+            corner=corner,
+            owned=(shape.own_height, shape.own_width),
+            **masks,
+        )
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of a picture, or all of it, with what its tiles are compared with."""
+
+    tiles: Sequence[Tile]  # in the block's own rows and columns
+    content: np.ndarray  # (h, w, 3) RGB in 0..255; or a batch (n, h, w, 3)
+    regions: Sequence[Mapping[int, np.ndarray]] = ()  # of the block, as `losses.View` has them
+    painted: Mapping[int, np.ndarray] | None = None
+
+
+class TileWork:
+    """Both passes over the tiles of a block, on this machine."""
+
+    def __init__(
+        self,
+        statistics: Statistics,
+        block: Block,
+        on_tile: Callable[[float], None] = lambda share: None,
+    ):
+        self.statistics, self.tiles, self.on_tile = statistics, block.tiles, on_tile
+        self.taken = statistics.take(block)
+
+    def sums(self, image):
+        """The first pass: what each term adds up over all tiles of the block.
+
+        Args:
+            image: (n, h, w, 3) less the mean pixel, of the block.
+
+        Returns:
+            Nested float32 arrays, a structure of its own for each term; added up in float64.
+        """
+        total = None
+        for i, (tile, taken) in enumerate(zip(self.tiles, self.taken), start=1):
+
+            def of_tile(crop, taken, shape=tile.shape):
+                return self.statistics.sums(crop, taken, shape)
+
+            run = self.statistics.once(
+                ("sums", tile.shape),
+                lambda f=of_tile: backend.compiled(f, self.statistics.network),
+            )
+            sums = run(ops.convert_to_tensor(tile.crop(image)), taken)
+            sums = tree.map_structure(lambda x: ops.convert_to_numpy(x).astype(np.float64), sums)
+            total = sums if total is None else _added(total, sums)
+            self.on_tile(i / len(self.tiles) / 3)
+        return tree.map_structure(lambda x: x.astype(np.float32), total)
+
+    def gradient(self, image, slopes) -> np.ndarray:
+        """The second pass: the gradient, of the image's shape, of the sum of `slopes` times the
+        terms' sums; of a term whose sums are its loss, of that.
+
+        Args:
+            image: as for `sums`.
+            slopes: of the structure of the sums.
+        """
+        gradient = np.zeros(image.shape, np.float32)
+        slopes = tree.map_structure(ops.convert_to_tensor, slopes)
+        for i, (tile, taken) in enumerate(zip(self.tiles, self.taken), start=1):
+
+            def of_tile(crop, taken, slopes, shape=tile.shape):
+                sums = self.statistics.sums(crop, taken, shape)
+                value = sum(
+                    _product(slope, one) if hasattr(term, "loss") else ops.sum(one)
+                    for term, one, slope in zip(self.statistics.terms, sums, slopes)
+                )
+                return value, value
+
+            run = self.statistics.once(
+                ("gradient", tile.shape),
+                lambda f=of_tile: backend.differentiated(f, self.statistics.network),
+            )
+            _, part = run(ops.convert_to_tensor(tile.crop(image)), taken, slopes)
+            view = tile.crop(gradient)
+            view += ops.convert_to_numpy(part)
+            # The second pass goes through the tiles forward and back, the first only forward.
+            self.on_tile((1 + 2 * i / len(self.tiles)) / 3)
+        return gradient
+
+
 class Objective:
     """The sum of the terms of a picture, or of a batch of pictures, and its gradient."""
 
@@ -56,6 +248,9 @@ class Objective:
         tile: int = 0,
         masks: pictures.Masks | None = None,
         on_tile: Callable[[float], None] = lambda share: None,
+        *,
+        like: Objective | None = None,
+        spread: Callable | None = None,
     ):
         """Build the network down to the deepest layer in use and take its targets.
 
@@ -68,6 +263,11 @@ class Objective:
             masks: where each style goes and what of it is taken, of any size; where nothing is
                 painted, the content's pixels stand in the image's place.
             on_tile: called after each tile of a gradient with the share of it that is done.
+            like: an objective of all the same but the content, which is of the same size: its
+                network, its targets and what it has compiled are taken over.
+            spread: who does the work of the tiles, if not this process; it is given what
+                `Statistics` is, a `Block` of the whole picture, and `on_tile`, and does what a
+                `TileWork` does.
 
         Raises:
             ValueError: for a picture too small for the deepest layer, a layer that the network
@@ -75,52 +275,43 @@ class Objective:
                 styles.
         """
         masks = masks or pictures.Masks()
-        pixels = math.prod(content.shape[-3:-1])
-        self.terms = losses.terms(settings, len(styles), bool(masks.regions), pixels)
-        names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
-        check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
-        self.network = vgg.build(
-            parameters,
-            names,
-            settings.pooling,
-            backend.arithmetic(settings.precision, settings.device),
-            settings.padding,
-        )
-        self.strides = {name: parameters.stride([name]) for name in names}
-        stride = parameters.stride(names)
-        if tile:
-            check_tiles(parameters, names)
-        tile = -(-tile // stride) * stride
-        # One pixel at least, for the differences of neighbours.
-        halo = -(-max(1, parameters.reach(names)) // stride) * stride if tile else 0
-        self._cut = functools.partial(grid, tile=tile, halo=halo)
-        self._mean_pixel = parameters.mean_pixel
-        self._compiled, self._on_tile = {}, on_tile
-
         self.size = content.shape[-3:-1]
-        self.tiles = self._cut(*self.size)
+        given = (self.size, len(styles), settings, parameters, tile, bool(masks.regions))
+        if like is None:
+            check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
+        self.statistics = like.statistics if like else Statistics(*given)
+        self.terms, self.network = self.statistics.terms, self.statistics.network
+        self.tiles = self.statistics.cut(*self.size)
         self._painted = self._photograph = None
         if masks.painted is not None:
             mask = pictures.resize_mask(masks.painted, *self.size[::-1])
             self._painted = ops.convert_to_tensor(mask[..., np.newaxis])
-            photograph = vgg.preprocess(content, self._mean_pixel)
+            photograph = vgg.preprocess(content, self.statistics.mean_pixel)
             self._photograph = ops.convert_to_tensor(photograph, "float32")
-        by_position = [term for term in self.terms if not hasattr(term, "loss")]
-        # What each term compares each tile with, and then what it compares the sums with.
-        self.taken = [
-            tree.map_structure(_constant, [term.take(view) for term in self.terms])
-            for view in self._views(content, by_position, masks.regions, masks.painted)
-        ]
-        self.targets = self.targets_of(styles, masks.styles)
+        block = self._block(content, masks)
+        if spread and len(self.tiles) > 1:
+            self.work = spread(given, block, on_tile)
+        else:
+            self.work = TileWork(self.statistics, block, on_tile)
+        # What each term compares the sums with.
+        self.targets = like.targets if like else self.targets_of(styles, masks.styles)
+
+    def _block(self, content, masks: pictures.Masks) -> Block:
+        """The whole of the picture."""
+        regions = [self.statistics.weights(mask, self.size) for mask in masks.regions]
+        painted = masks.painted
+        if painted is not None:
+            painted = self.statistics.weights(painted, self.size, power=1)
+        return Block(self.tiles, content, regions, painted)
 
     def targets_of(
         self, styles: Sequence[np.ndarray], masks: Sequence[np.ndarray | None] = ()
     ) -> list:
         """What each term compares its sums with, from (H, W, 3) RGB in 0..255 of each style and
         the mask of what is taken of it; None for a term whose sums are the loss itself."""
-        regions = [[] if mask is None else [mask] for mask in masks or [None] * len(styles)]
+        masks = masks or [None] * len(styles)
         return [
-            term.target([self._sums_of(term, *style) for style in zip(styles, regions)])
+            term.target([self.statistics.of_style(term, *style) for style in zip(styles, masks)])
             if hasattr(term, "loss")
             else None
             for term in self.terms
@@ -138,31 +329,45 @@ class Objective:
         Returns:
             (n, terms) float32, in the order of `terms`.
         """
-        [tile] = self.tiles
+        [tile], statistics = self.tiles, self.statistics
         by_position = {k for t in self.terms if not hasattr(t, "loss") for k in t.layers}
-        network = self._once("by position", lambda: self._tapped(by_position))
-        taken = self._view(network, content, tile.shape)
+        network = statistics.once("by position", lambda: statistics.tapped(by_position))
+        taken = statistics.view(network, content, tile.shape)
         taken = [tree.map_structure(ops.stop_gradient, term.take(taken)) for term in self.terms]
-        values = self._values(self._sums(image, taken, tile.shape), targets)
+        values = self._values(statistics.sums(image, taken, tile.shape), targets)
         # A term without layers is one 0 for all.
         each = ops.zeros_like(image[:, 0, 0, 0])
         return ops.stack([value + each for value in values], axis=1)
 
-    def __call__(self, image):
+    @property
+    def given(self) -> tuple:
+        """All that is of this content alone: what a compiled function is given, lest it be made
+        anew for the next content."""
+        [taken] = self.work.taken
+        return taken, self._photograph
+
+    def __call__(self, image, taken=None, photograph=None):
         """(n, H, W, 3) less the mean pixel -> float32: the loss of each term, and their sum.
 
-        For an objective without tiles only; it can be traced and differentiated.
+        For an objective without tiles only; it can be traced and differentiated. What is `given`
+        may be passed on to it; it is this objective's own if it is not.
         """
-        [tile], [taken] = self.tiles, self.taken
-        return self._losses(self._sums(self.composed(image), taken, tile.shape))
+        if taken is None:
+            taken, photograph = self.given
+        [tile] = self.tiles
+        image = self._composed(image, photograph)
+        return self._losses(self.statistics.sums(image, taken, tile.shape))
 
     def composed(self, image):
         """The picture that is judged, of the image's shape: where nothing is painted, the content's
         pixels stand in place of the image's."""
-        if self._painted is None:
+        return self._composed(image, self._photograph)
+
+    def _composed(self, image, photograph):
+        if photograph is None:
             return image
-        change = ops.convert_to_tensor(image) - self._photograph
-        return self._photograph + self._painted * change
+        change = ops.convert_to_tensor(image) - photograph
+        return photograph + self._painted * change
 
     def begun(self, image: np.ndarray) -> np.ndarray:
         """An image to start from, with the content's pixels where nothing is painted at all."""
@@ -174,9 +379,10 @@ class Objective:
     def evaluate(self, image) -> Losses:
         """The losses of (n, H, W, 3) less the mean pixel, whole or by tiles."""
         if len(self.tiles) == 1:
-            whole = self._once("whole", lambda: backend.uncompiled(self, self.network))
-            return self._named(whole(ops.convert_to_tensor(image)))
-        return self._named(self._losses(self._gather(self.composed(image))))
+            whole = self.statistics.once("whole", lambda: backend.uncompiled(self, self.network))
+            return self._named(whole(ops.convert_to_tensor(image), *self.given))
+        sums = tree.map_structure(ops.convert_to_tensor, self.work.sums(self.composed(image)))
+        return self._named(self._losses(sums))
 
     def gradient(self, image) -> tuple[Losses, np.ndarray]:
         """The losses of an image and the gradient of their total, whole or by tiles.
@@ -190,12 +396,14 @@ class Objective:
         if len(self.tiles) > 1:
             return self._gradient_by_tiles(image)
 
-        def of_image(image):
-            values = self(image)
+        def of_image(image, *given):
+            values = self(image, *given)
             return values[-1], values
 
-        run = self._once("gradient", lambda: backend.differentiated(of_image, self.network))
-        values, gradient = run(ops.convert_to_tensor(image))
+        run = self.statistics.once(
+            "gradient", lambda: backend.differentiated(of_image, self.network)
+        )
+        values, gradient = run(ops.convert_to_tensor(image), *self.given)
         return self._named(values), ops.convert_to_numpy(gradient)
 
     def _gradient_by_tiles(self, image):
@@ -204,53 +412,13 @@ class Objective:
             return values[-1], values
 
         image = self.composed(image)
-        run = self._once("sums", lambda: backend.differentiated(of_sums, self.network))
-        values, slopes = run(self._gather(image))
-        gradient = np.zeros(image.shape, np.float32)
-        for i, (tile, taken) in enumerate(zip(self.tiles, self.taken), start=1):
-
-            def of_tile(crop, taken, slopes, shape=tile.shape):
-                sums = self._sums(crop, taken, shape)
-                value = sum(
-                    ops.sum(one) if target is None else _product(slope, one)
-                    for one, slope, target in zip(sums, slopes, self.targets)
-                )
-                return value, value
-
-            run = self._once(
-                ("gradient", tile.shape),
-                lambda f=of_tile: backend.differentiated(f, self.network),
-            )
-            _, part = run(ops.convert_to_tensor(tile.crop(image)), taken, slopes)
-            view = tile.crop(gradient)
-            view += ops.convert_to_numpy(part)
-            # The second pass goes through the tiles forward and back, the first only forward.
-            self._on_tile((1 + 2 * i / len(self.tiles)) / 3)
+        run = self.statistics.once("sums", lambda: backend.differentiated(of_sums, self.network))
+        sums = tree.map_structure(ops.convert_to_tensor, self.work.sums(image))
+        values, slopes = run(sums)
+        gradient = self.work.gradient(image, slopes)
         if self._painted is not None:
             gradient *= ops.convert_to_numpy(self._painted)
         return self._named(values), gradient
-
-    def _gather(self, image):
-        """The first pass over the tiles: what each term adds up, of all of them."""
-        total = None
-        for i, (tile, taken) in enumerate(zip(self.tiles, self.taken), start=1):
-
-            def of_tile(crop, taken, shape=tile.shape):
-                return self._sums(crop, taken, shape)
-
-            run = self._once(
-                ("sums", tile.shape), lambda f=of_tile: backend.compiled(f, self.network)
-            )
-            sums = run(ops.convert_to_tensor(tile.crop(image)), taken)
-            sums = tree.map_structure(lambda x: ops.convert_to_numpy(x).astype(np.float64), sums)
-            total = sums if total is None else _added(total, sums)
-            self._on_tile(i / len(self.tiles) / 3)
-        return tree.map_structure(lambda x: ops.convert_to_tensor(x.astype(np.float32)), total)
-
-    def _sums(self, crop, taken, shape: Shape):
-        """What each term adds up over the positions that a tile owns."""
-        view = self._view(self.network if self.strides else None, crop, shape)
-        return [term.sums(view, mine) for term, mine in zip(self.terms, taken)]
 
     def _losses(self, sums):
         """The loss of each term, summed over the batch, and their sum: a float32 vector."""
@@ -264,51 +432,39 @@ class Objective:
             for term, one, target in zip(self.terms, sums, targets)
         ]
 
-    def _sums_of(self, term, style, regions):
-        """What a term adds up of a style's picture, or of a region of it."""
-        views = self._views(style, [term], regions)
-        taken = ((view, tree.map_structure(_constant, term.take(view))) for view in views)
-        return functools.reduce(_added, (term.sums(*one) for one in taken))
-
-    def _views(self, picture, terms, regions=(), painted=None):
-        """A picture with its masks as the terms see it, tile by tile."""
-        image = vgg.preprocess(picture, self._mean_pixel)
-        size, strides = image.shape[1:3], {1, *self.strides.values()}
-        masks = dict(
-            regions=[losses.position_weights(mask, size, strides, 2) for mask in regions],
-            painted=None if painted is None else losses.position_weights(painted, size, strides),
-        )
-        network = self._tapped([layer for term in terms for layer in term.layers])
-        for tile in self._cut(*size):
-            yield self._view(network, tile.crop(image), tile.shape, size, tile.corner, **masks)
-
-    def _tapped(self, layers) -> keras.Model | None:
-        """The network down to these layers; None for none."""
-        taps = {layer: self.network.output[layer] for layer in layers}
-        return keras.Model(self.network.input, taps) if taps else None
-
-    def _view(self, network, crop, shape: Shape, size=None, corner=(0, 0), **masks) -> losses.View:
-        features = network(crop) if network is not None else {}
-        bottom, right = shape.top + shape.own_height, shape.left + shape.own_width
-        return losses.View(
-            features={k: shape.own(f, self.strides[k]) for k, f in features.items()},
-            pixels=crop[:, shape.top : bottom + shape.below, shape.left : right + shape.right],
-            size=size or self.size,
-            strides=self.strides,
-            corner=corner,
-            owned=(shape.own_height, shape.own_width),
-            **masks,
-        )
-
     def _named(self, values) -> Losses:
         *each, total = ops.convert_to_numpy(values).tolist()
         return Losses({term.name: value for term, value in zip(self.terms, each)}, total)
 
-    def _once(self, key, make):
-        """A compiled function, made once: tiles of one shape share theirs."""
-        if key not in self._compiled:
-            self._compiled[key] = make()
-        return self._compiled[key]
+
+class Objectives:
+    """Makes objectives, as `Objective` does, of many pictures one after another: those of one size
+    share their network, the styles' statistics and all that is compiled.
+
+    Two that share are not to be minimised at once.
+    """
+
+    def __init__(self):
+        self._first = collections.OrderedDict()
+
+    def __call__(self, content, styles, settings, parameters, tile=0, masks=None, *more, **named):
+        masks = masks or pictures.Masks()
+        arrays = (*styles, *masks.regions, *masks.styles, masks.painted)
+        # The parameters are held with what is made of them, lest their id become another's.
+        key = (content.shape, settings, tile, id(parameters), *map(_digest, arrays))
+        _, like = self._first.pop(key, (None, None))
+        given = (content, styles, settings, parameters, tile, masks, *more)
+        made = Objective(*given, like=like, **named)
+        self._first[key] = parameters, like or made
+        if len(self._first) > MOST_KEPT:
+            self._first.popitem(last=False)
+        return made
+
+
+def _digest(array: np.ndarray | None) -> str | None:
+    if array is None:
+        return None
+    return f"{array.shape} {hashlib.sha256(np.ascontiguousarray(array)).hexdigest()}"
 
 
 def _constant(x):

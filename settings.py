@@ -24,6 +24,9 @@ WEAKEST, STRONGEST = 0.01, 20.0
 # the picture are for.
 USUAL_PIXELS = 512 * 384
 
+# In a path that many pictures are written by: where the names of its content and its style go.
+PLACES = ("{name}", "{style}")
+LOCAL_CLUSTER = "local"  # of --cluster: this machine's own processes
 NEXT_STYLE = "/"  # in --style-layers, between the layers of a style and of the next
 
 # What --help groups by: what a person wants to do.
@@ -33,6 +36,7 @@ START = "choose where to start"
 OPTIMISER = "choose how it is optimised"
 WATCH = "watch it, and keep the steps"
 MACHINE = "choose the network and the machine"
+CLUSTER = "choose many machines"
 TALK = "talk to the program"
 PAINTER = "choose the painter"
 TRAINING = "choose how it learns"
@@ -484,6 +488,34 @@ class Settings:
         meta="PIXELS",
     )
 
+    # None is this process
+    cluster: str | None = _option(
+        None,
+        CLUSTER,
+        "let a Ray cluster do it: local, which is processes of this machine, or the address of its "
+        "head, as 10.0.0.1:6379; many pictures go to it one by one, a single one by its tiles",
+        none="none",
+        meta="local|ADDRESS",
+        cosmetic=True,
+    )
+    cluster_cpus: float = _option(
+        1.0,
+        CLUSTER,
+        "CPUs for each picture, or each share of one",
+        above=0,
+        meta="N",
+        cosmetic=True,
+    )
+    cluster_gpus: float | None = _option(
+        None,
+        CLUSTER,
+        "GPUs likewise; 0.5 has two share one",
+        least=0,
+        none="1 where the cluster has any",
+        meta="N",
+        cosmetic=True,
+    )
+
     quiet: bool = _option(False, TALK, "print nothing but errors", cosmetic=True)
     debug: bool = _option(False, TALK, "print the traceback of an error", cosmetic=True)
 
@@ -532,6 +564,10 @@ class Settings:
             if not numbered and self.device not in ("cpu", "gpu", "mps"):
                 raise ValueError(f"--device is cpu, gpu or gpu:N, or mps, not {self.device}")
 
+        if self.cluster not in (None, LOCAL_CLUSTER) and not _is_address(self.cluster):
+            raise ValueError(
+                f"--cluster is {LOCAL_CLUSTER}, or an address as 10.0.0.1:6379, not {self.cluster}"
+            )
         if not all(self._style_layers()):
             raise ValueError("--style-layers has a style without layers before or after a /")
         if not (self.content_weights() or self.style_weights() or self.tv_weight):
@@ -721,12 +757,17 @@ class Settings:
         return 0.0 if has_initial else 1.0
 
     def checkpoint_path(self, iteration: int) -> str:
-        """The checkpoint's path, from either form of pattern: `{:05}` or `%05d`."""
-        pattern = self.checkpoint_output
+        """The checkpoint's path, from either form of pattern: `{:05}` or `%05d`; the `PLACES` in
+        it stay."""
+        pattern, rest = self.checkpoint_output, self.checkpoint_output
+        for place in PLACES:
+            rest = rest.replace(place, "")
         try:
-            if "{" in pattern:
+            if "{" in rest:
+                for place in PLACES:
+                    pattern = pattern.replace(place, f"{{{place}}}")
                 return pattern.format(iteration)
-            return pattern % iteration if "%" in pattern else pattern
+            return pattern % iteration if "%" in rest else pattern
         except (IndexError, KeyError, TypeError, ValueError):
             raise ValueError(
                 f"--checkpoint-output {pattern} is no pattern: "
@@ -889,6 +930,12 @@ def _check_fields(settings) -> None:
         if "float" in f.type and value is not None:  # 1 is as good as 1.0
             value = tuple(map(float, value)) if isinstance(value, tuple) else float(value)
         object.__setattr__(settings, f.name, value)
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is a host and a port."""
+    host, _, port = text.rpartition(":")
+    return bool(host) and "/" not in host and port.isdigit() and 0 < int(port) < 2**16
 
 
 def _layer_weight(text: str, default: float = 1.0) -> tuple[str, float] | None:

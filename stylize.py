@@ -82,6 +82,7 @@ def stylize(
     warm: Parameters | None = None,
     on_step: Callable[[float], None] = lambda iteration: None,
     masks: pictures.Masks | None = None,
+    objective: Callable[..., Objective] = Objective,
 ) -> Iterator[Progress]:
     """Optimise a picture until its content and its style are those asked for.
 
@@ -104,6 +105,8 @@ def stylize(
             done, and in tiles the share of the present one.
         masks: where each style goes and what of it is taken. The image that is given is free where
             nothing is painted: `pictures.composed` puts the content there.
+        objective: what makes the objective of a stage; `Objectives` shares what it can with those
+            of the pictures before.
 
     Raises:
         ValueError: for inputs that cannot be; see `Objective` and `region_sides`.
@@ -131,7 +134,7 @@ def stylize(
     # Each is called once and then gone, and with the last one the content and the styles: a large
     # picture is not kept for nothing.
     begins = collections.deque(
-        functools.partial(_begin, stage, content, styles, settings, masks, course)
+        functools.partial(_begin, stage, content, styles, settings, masks, course, objective)
         for stage in stages
     )
     begins[0] = functools.partial(begins[0], image, optimizer, is_continued)
@@ -278,6 +281,7 @@ def _begin(
     settings: Settings,
     masks: pictures.Masks | None,
     course: _Course,
+    make: Callable[..., Objective],
     image: np.ndarray,
     state: list[np.ndarray],
     is_continued: bool = False,
@@ -285,7 +289,7 @@ def _begin(
     """The minimiser of a stage, begun where the one before it, of any size, ended; or, if it
     `is_continued`, where it was interrupted itself."""
     factor = stage.width / content.shape[1]
-    objective = Objective(
+    objective = make(
         pictures.resize(content, stage.width, stage.height),
         [_resized(style, factor) for style in styles],
         settings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..files import local
 from ..settings import PROGRAM, Settings
 from .parser import Parser, add_flags
 
@@ -18,6 +17,9 @@ SETTINGS = (
     "overwrite",
     "device",
     "tile",
+    "cluster",
+    "cluster_cpus",
+    "cluster_gpus",
     "quiet",
     "debug",
 )
@@ -26,7 +28,7 @@ SETTINGS = (
 def main(argv: list[str]) -> int:
     """Paint. Raises OSError or ValueError in one sentence; exits with 2 for arguments that cannot
     be right."""
-    from ..runs import painting
+    from ..runs import many, painting
 
     parser = build_parser()
     arguments = parser.parse_args(argv)
@@ -36,14 +38,20 @@ def main(argv: list[str]) -> int:
         job = painting.PaintingJob(
             arguments.painter,
             arguments.style,
-            [local(path) for path in arguments.content],
+            many.contents(arguments.content),
             arguments.output,
             settings,
+            arguments.each_style,
         )
         painting.check_arguments(job)
+        if settings.cluster:
+            from ..cluster import painting as on_cluster
+            from ..cluster.connection import check_ray
+
+            check_ray()
     except ValueError as error:
         parser.error(str(error))
-    return painting.run(job)
+    return on_cluster.run(job) if settings.cluster else painting.run(job)
 
 
 def build_parser() -> Parser:
@@ -70,13 +78,19 @@ def build_parser() -> Parser:
         nargs="+",
         default=[],
         metavar="PICTURE",
-        help="one or more photographs; none for a painter of textures",
+        help="one or more photographs, or a folder of them; none for a painter of textures",
     )
     needed.add_argument(
         "--output",
         required=True,
         metavar="PICTURE",
         help="what to write; of several photographs, as 'out/{name}.png'",
+    )
+    needed.add_argument(
+        "--each-style",
+        action="store_true",
+        help="each photograph in each style by itself, as 'out/{name}-{style}.png'; in all that "
+        "the painter has, without --style",
     )
     add_flags(parser, Settings, SETTINGS)
     return parser

@@ -39,38 +39,30 @@ class Descent:
         With `settings.clip`, each step ends within 0..255, the mean pixel being (3,) RGB.
         """
         self.objective = objective
-        # A copy, since PyTorch would paint in the caller's memory.
-        self.variable = keras.Variable(start.copy(), name="image")
-        self.optimizer = optimizer(settings)
-        self.optimizer.build([self.variable])
+        low = np.asarray(-mean_pixel, np.float32)
+        if len(objective.tiles) == 1:
+            steps = objective.statistics.once(
+                ("steps", settings), lambda: _Steps(objective, start.shape, settings, low)
+            )
+            steps.reset(start)
+            self._steps = lambda n: steps.run(n, *objective.given)
+        else:
+            steps = _Steps(None, start.shape, settings, low)
+            steps.reset(start)
+            self._apply = backend.applier(steps.variable, steps.optimizer)
+            self._steps = self._steps_by_tiles
+        self.variable, self.optimizer = steps.variable, steps.optimizer
+        self.average = steps.average
         moments = 0
-        for variable, value in zip(self.optimizer.variables, state):
+        for variable, value in zip(steps.own, state):
             if value.ndim == 4:
                 moments += 1
                 value = rescaled_moment(value, start.shape[1:3], moments)
             variable.assign(value)
-        self.average = None
-        if settings.average:
-            self.average = Average(self.variable, self.optimizer, settings.average)
         if self.average and is_continued:
             *_, taken, image = state
             self.average.taken.assign(taken)
             self.variable.assign(image)
-        low = np.asarray(-mean_pixel, np.float32)
-
-        def after_step(image):
-            image = ops.clip(image, low, low + 255) if settings.clip else image
-            return self.average.update(image) if self.average else image
-
-        if settings.clip or self.average:
-            self.variable.constraint = after_step
-        if len(objective.tiles) == 1:
-            self._steps = backend.stepper(
-                lambda x: objective(x)[-1], objective.network, self.variable, self.optimizer
-            )
-        else:
-            self._apply = backend.applier(self.variable, self.optimizer)
-            self._steps = self._steps_by_tiles
 
     def advance(self, n: int) -> int:
         self._steps(n)
@@ -97,6 +89,41 @@ class Descent:
         if self.average:
             kept = [*kept[:-1], self.variable]
         return [ops.convert_to_numpy(v.value).copy() for v in kept]
+
+
+class _Steps:
+    """The picture as a variable, its optimiser, and the steps: compiled once for all pictures of a
+    size. Without an `objective`, nothing is compiled."""
+
+    def __init__(self, objective: Objective | None, shape, settings: Settings, low: np.ndarray):
+        self.variable = keras.Variable("zeros", shape=shape, dtype="float32", name="image")
+        self.optimizer = optimizer(settings)
+        self.optimizer.build([self.variable])
+        self.own = list(self.optimizer.variables)
+        self.average = None
+        if settings.average:
+            self.average = Average(self.variable, self.optimizer, settings.average)
+
+        def after_step(image):
+            image = ops.clip(image, low, low + 255) if settings.clip else image
+            return self.average.update(image) if self.average else image
+
+        if settings.clip or self.average:
+            self.variable.constraint = after_step
+        if objective is not None:
+            self.run = backend.stepper(
+                lambda x, *given: objective(x, *given)[-1],
+                *(objective.network, self.variable, self.optimizer),
+            )
+
+    def reset(self, start: np.ndarray) -> None:
+        """Begin at `start`, knowing nothing of the gradient."""
+        for variable in self.optimizer.variables:
+            if variable.name != "learning_rate":
+                variable.assign(ops.zeros_like(variable))
+        self.variable.assign(start)
+        if self.average:
+            self.average.image.assign(start)
 
 
 class Average:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import painters, pictures
@@ -12,8 +13,15 @@ from ..settings import DISTRIBUTION, Settings
 from .job import Job
 
 
-def check_arguments(job: Job) -> None:
+def check_arguments(jobs: Sequence[Job]) -> None:
     """Raise ValueError for arguments that cannot be right, whatever the files hold."""
+    for job in jobs:
+        _check_arguments(job)
+    inputs = dict.fromkeys(path for job in jobs for path in job.inputs)
+    check_apart(list(inputs), [path for job in jobs for path in job.outputs()])
+
+
+def _check_arguments(job: Job) -> None:
     s = job.settings
     s.check_pictures(job.content is not None, len(job.styles))
     if s.feather is not None and not s.masks:
@@ -25,7 +33,6 @@ def check_arguments(job: Job) -> None:
         pictures.check_extension(s.checkpoint_path(1))
     if s.progress_plot and importlib.util.find_spec("matplotlib") is None:
         raise ValueError(f"--progress-plot needs matplotlib: pip install '{DISTRIBUTION}[plot]'")
-    check_apart(job.inputs, job.outputs())
 
 
 def check_apart(inputs: list[Path], outputs: list[Path]) -> None:

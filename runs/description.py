@@ -47,7 +47,7 @@ def is_complete(comment: str, about: dict) -> bool:
     """Whether a picture with this comment is what the run described would end in."""
     try:
         saved = json.loads(comment)
-        saved.pop("chosen")
+        saved.pop("chosen", None)
     except (ValueError, KeyError, AttributeError):
         return False
     return saved == json.loads(json.dumps(about))

@@ -16,6 +16,7 @@ class Job:
     styles: list[Path]  # none for a picture of the content alone
     output: Path
     settings: Settings
+    is_one_of_many: bool = False  # of the pictures of one command
 
     @property
     def inputs(self) -> list[Path]:
@@ -40,12 +41,16 @@ class Job:
     @property
     def table(self) -> Path:
         """Where the table of the losses goes, if it is asked for."""
-        return self.output.with_name("progress.txt")
+        return self.output.with_name(f"{self._own_name}progress.txt")
 
     @property
     def plot(self) -> Path:
         """Where their plot goes, if it is asked for."""
-        return self.output.with_name("progress.png")
+        return self.output.with_name(f"{self._own_name}progress.png")
+
+    @property
+    def _own_name(self) -> str:
+        return f"{self.output.stem}-" if self.is_one_of_many else ""
 
     @property
     def state(self) -> Path:

@@ -29,13 +29,21 @@ PER_ACTIVATION = 60
 class Reporter:
     """A progress bar on a terminal, plain lines elsewhere, nothing if quiet."""
 
-    def __init__(self, quiet: bool = False):
-        self.quiet = quiet
+    def __init__(self, quiet: bool = False, is_of_many: bool = False):
+        """`is_of_many`: whether the run is one of many pictures: then what has been said of one is
+        not said again of the next, and losses are told on the bar alone."""
+        self.quiet, self.is_of_many = quiet, is_of_many
+        self.title = None  # of the bar
         self.bar = None
         self.work = None
+        self._said = set()
 
     def say(self, text: str) -> None:
         """One line for the person, above the bar if there is one."""
+        if self.is_of_many:
+            if text in self._said:
+                return
+            self._said.add(text)
         if self.bar is not None:
             self.bar.write(text, file=sys.stdout)
         elif not self.quiet:
@@ -53,6 +61,7 @@ class Reporter:
         if not self.quiet and sys.stdout.isatty():
             columns = _columns()
             self.bar = tqdm.tqdm(
+                desc=self.title,
                 total=self.iterations,
                 initial=start,
                 file=sys.stdout,
@@ -75,7 +84,7 @@ class Reporter:
             self.bar.set_postfix_str(f"{loss}, {left}" if done > 0 else loss, refresh=False)
             self.step(progress.iteration)
             self.bar.refresh()
-        elif progress.is_print:
+        elif progress.is_print and not self.is_of_many:
             pace = f"; {progress.seconds / done:.2f} s an iteration, {left}" if done > 0 else ""
             self.say(f"iteration {i}/{self.iterations}: {progress.losses}{pace}")
 

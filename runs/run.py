@@ -6,12 +6,13 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import pictures
 from ..settings import PROGRAM
-from . import checks, progress
+from . import checks, many, progress
 from .console import loading_keras, sentence, stop_signals, tell
 from .job import Job
 from .masks import lines, read_masks
@@ -19,6 +20,7 @@ from .output import Output
 
 if TYPE_CHECKING:
     from ..minimise.schedule import Stage
+    from ..objective import Objective
     from ..pictures import Masks
     from ..settings import Settings
     from ..stylize import Progress, State
@@ -30,23 +32,33 @@ LONG = 120  # seconds left from which on a faster recipe is mentioned
 FAST = 0.15  # of the time of 1000 steps of Adam: what --preset fast takes, benchmarks/README.md
 
 
-def run(job: Job) -> int:
-    """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
-    # Whether an output that exists is this very run's is seen only once the network is known.
-    may_be_complete = job.settings.resume and job.output.exists()
-    checks.check_painter(job.settings)
-    checks.check_normalization(job.settings)
-    shapes = checks.shapes(job)
-    if not may_be_complete:
-        checks.check_files(job, shapes)
-    sizes = checks.sizes(job, shapes)
+def run(jobs: list[Job]) -> int:
+    """Do them: one picture, or many. Returns the exit code; raises OSError or ValueError in one
+    sentence."""
+    return _run_many(jobs) if jobs[0].is_one_of_many else run_one(*jobs)
+
+
+def run_one(
+    job: Job,
+    objective: Callable[..., Objective] | None = None,
+    tile: Callable[..., int] | None = None,
+) -> int:
+    """Do one.
+
+    Args:
+        job: what is asked for.
+        objective: what makes the objectives of its stages; `Objective` if not given.
+        tile: chooses the tile, of the picture's width and height, the settings with the tile that
+            memory allows, and the network; that one if not given.
+    """
+    may_be_complete, shapes, sizes = checked(job)
     reporter = progress.Reporter(job.settings.quiet)
     with stop_signals() as signals:
         _say_pictures(reporter, job, shapes, sizes)
         masks = read_masks(job, sizes)
         for line in lines(job, masks):
             reporter.say(line)
-        used = _load_networks(job.settings)
+        used = load_job_networks(job.settings)
         from .description import is_complete, metadata
 
         about = metadata(job, used)
@@ -57,7 +69,75 @@ def run(job: Job) -> int:
             checks.check_files(job, shapes)
         if signals:
             return _stopped(signals)
-        return _paint(job, sizes, masks, used, about, signals, reporter)
+        return _paint(job, sizes, masks, used, about, signals, reporter, objective, tile)
+
+
+def checked(job: Job):
+    """What is known before a network is: whether an output that exists may be this very run's,
+    which is seen only then; the sizes of the pictures as they are, and as they are worked on.
+
+    Raises OSError or ValueError for what cannot be, or for an output that would be lost.
+    """
+    may_be_complete = job.settings.resume and job.output.exists()
+    checks.check_painter(job.settings)
+    checks.check_normalization(job.settings)
+    shapes = checks.shapes(job)
+    if not may_be_complete:
+        checks.check_files(job, shapes)
+    return may_be_complete, shapes, checks.sizes(job, shapes)
+
+
+def _run_many(jobs: list[Job]) -> int:
+    """One after another, with all that they have in common loaded and compiled once."""
+    settings = jobs[0].settings
+    checks.check_painter(settings)
+    checks.check_normalization(settings)
+    reporter = progress.Reporter(settings.quiet, is_of_many=True)
+    with stop_signals() as signals:
+        reporter.say(f"{len(jobs)} pictures")
+        used = load_job_networks(settings)
+        from ..objective import Objectives
+
+        objectives = Objectives()
+
+        def paint(job):
+            return _paint_one_of_many(job, used, objectives, signals, reporter)
+
+        return many.each(jobs, paint, signals, reporter, settings.debug)
+
+
+def _paint_one_of_many(job: Job, used: Networks, objectives, signals, reporter) -> int | None:
+    """Returns the exit code, or None where the picture is there already; raises what is wrong."""
+    begun = prepared(job, used)
+    if begun is None:
+        return None
+    job, shapes, sizes, about = begun
+    _say_pictures(reporter, job, shapes, sizes)
+    masks = read_masks(job, sizes)
+    for line in lines(job, masks):
+        reporter.say(line)
+    return _paint(job, sizes, masks, used, about, signals, reporter, objectives)
+
+
+def prepared(job: Job, used: Networks):
+    """What is known before one of many pictures is painted: the job, which goes on if it was
+    interrupted; the sizes of its pictures as they are, and as they are worked on; what describes
+    it. None where its output is there, and is what it would end in.
+
+    Raises OSError or ValueError for what cannot be, or for an output that would be lost.
+    """
+    from .description import is_complete, metadata
+    from .state import belongs
+
+    shapes = checks.shapes(job)
+    about = metadata(job, used)
+    is_there = job.output.exists() and not job.state.exists()
+    if is_there and is_complete(pictures.comment(job.output), about):
+        return None
+    if belongs(job.state, about):
+        job = dataclasses.replace(job, settings=dataclasses.replace(job.settings, resume=True))
+    checks.check_files(job, shapes)
+    return job, shapes, checks.sizes(job, shapes), about
 
 
 def _stopped(signals: list, job: Job | None = None) -> int:
@@ -80,7 +160,7 @@ def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
         )
 
 
-def _load_networks(settings: Settings) -> Networks:
+def load_job_networks(settings: Settings) -> Networks:
     """The networks of a run, and with them Keras."""
     with loading_keras(settings.debug):
         from .. import backend
@@ -98,14 +178,16 @@ def _paint(
     about: dict,
     signals: list,
     reporter: progress.Reporter,
+    objective: Callable[..., Objective] | None = None,
+    tile: Callable[..., int] | None = None,
 ) -> int:
-    """Paint with networks that are loaded; as `run`."""
+    """Paint with networks that are loaded; as `run_one`."""
     from ..minimise.schedule import schedule
-    from ..objective import region_sides
+    from ..objective import Objective, region_sides
     from ..stylize import Diverged, OutOfMemory
     from . import description, transfer
 
-    settings, chosen, begun = _settled(job, sizes, masks, used, about)
+    settings, chosen, begun = settled(job, sizes, masks, used, about, tile)
     regions = region_sides(masks, settings, used.network)
     stages = schedule(sizes, settings, used.network, used.warm, regions)
     output = Output.of(job, sizes[0])
@@ -127,6 +209,7 @@ def _paint(
         stop=lambda: bool(signals),
         on_step=reporter.step,
         masks=masks,
+        objective=objective or Objective,
     )
     del begun
     reporter.begin(stages, settings.layers(), first)
@@ -162,7 +245,7 @@ def _paint(
     return 0
 
 
-def _settled(job: Job, sizes, masks, used, about) -> tuple[Settings, dict, State | None]:
+def settled(job: Job, sizes, masks, used, about, tile=None) -> tuple[Settings, dict, State | None]:
     """The settings with what `auto` stands for, that by itself, and the state to go on from."""
     from . import state, transfer
 
@@ -170,6 +253,8 @@ def _settled(job: Job, sizes, masks, used, about) -> tuple[Settings, dict, State
         begun, chosen = state.load(job.state, about)
         return dataclasses.replace(job.settings, **chosen), chosen, begun
     settings = transfer.resolved(job.settings, sizes, used, masks)
+    if tile and job.settings.tile == "auto":
+        settings = dataclasses.replace(settings, tile=str(tile(sizes[0], settings, used.network)))
     return settings, {name: getattr(settings, name) for name in CHOSEN}, None
 
 

@@ -62,6 +62,15 @@ def load(path, about: dict) -> tuple[State, dict]:
     return state, chosen
 
 
+def belongs(path, about: dict) -> bool:
+    """Whether there is a state at `path`, and it is of the run described."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return not _difference(json.loads(str(file["about"])), json.loads(json.dumps(about)))
+    except Exception:  # none, or a damaged one
+        return False
+
+
 def check_same(saved: dict, about: dict, path) -> None:
     """Raise ValueError, which names a difference, where a state at `path` is of a run that was
     asked for something else."""

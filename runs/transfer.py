@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from .. import backend, networks, pictures, vgg
 from ..networks import normalization
-from ..objective import check_sizes, region_sides
+from ..objective import Objective, check_sizes, region_sides
 from ..pictures import Masks
 from ..settings import Settings
 from ..stylize import Diverged, OutOfMemory, Progress, State, stylize
@@ -113,6 +114,8 @@ def transfer_style(
         OutOfMemory: memory could not be had while the run was on.
     """
     settings = settings or Settings()
+    if settings.cluster:
+        raise ValueError("transfer_style paints in this process: transfer_each takes --cluster")
     settings.check_pictures(content is not None, len(styles))
     if settings.colors == "content":
         pictures.check_color_space(settings.color_space)
@@ -170,10 +173,20 @@ def resolved(
 
 
 def painted(
-    content, styles, settings, shapes, used, initial, state, stop, on_step, masks: Masks
+    content,
+    styles,
+    settings,
+    shapes,
+    used,
+    initial,
+    state,
+    stop,
+    on_step,
+    masks: Masks,
+    objective: Callable[..., Objective] = Objective,
 ) -> Iterator[Progress]:
-    """As `transfer_style`, with settings from `resolved`, the shapes that they were for, and masks
-    from `placed_masks`."""
+    """As `transfer_style`, with settings from `resolved`, the shapes that they were for, masks
+    from `placed_masks`, and what makes objectives."""
     if content is None:  # a canvas for the noise, that nothing looks at
         content = np.zeros((*shapes[0][::-1], 3), np.float32)
         if initial is None:
@@ -188,10 +201,9 @@ def painted(
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
         if settings.painter and initial is None and state is None:
-            initial = _first_picture(content, settings)
-        steps = stylize(
-            content, styles, settings, used.network, initial, state, stop, used.warm, on_step, masks
-        )
+            initial = first_picture(content, settings)
+        more = (stop, used.warm, on_step, masks, objective)
+        steps = stylize(content, styles, settings, used.network, initial, state, *more)
     steps = _on_device(steps, settings.device)
     if settings.colors == "content":
         space = settings.color_space
@@ -210,15 +222,24 @@ def _matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
     ]
 
 
-def _first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
+def first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
     """What the painter makes of the content, (H, W, 3)."""
     from .. import painters
     from ..painters import painting
 
-    painter = painters.load(settings.painter)
+    stat = painters.find(settings.painter).stat()
+    painter = _painter(settings.painter, (stat.st_size, stat.st_mtime_ns))
     shares = painters.shares_asked(painter.names, settings.style, settings)
     tile = painting.choose_tile(painter, content.shape[1::-1], settings.device)
     return painting.paint(painter, content, shares, settings.seed, tile)
+
+
+@functools.lru_cache(maxsize=1)
+def _painter(name: str, stamp):
+    """A painter, which stays loaded for the next picture while its file is what it was."""
+    from .. import painters
+
+    return painters.load(name)
 
 
 def _on_device(steps: Iterator[Progress], device: str | None) -> Iterator[Progress]:

@@ -177,9 +177,9 @@ def test_a_falling_rate_is_compiled_once(network, monkeypatch):
     """As a Python number it would be a constant of the step, compiled anew for each."""
     calls, plain = [], Objective.__call__
 
-    def counted(self, image):
+    def counted(self, *given):
         calls.append(1)
-        return plain(self, image)
+        return plain(self, *given)
 
     monkeypatch.setattr(Objective, "__call__", counted)
     counts = []
@@ -188,7 +188,7 @@ def test_a_falling_rate_is_compiled_once(network, monkeypatch):
         s = Settings(iterations=8, print_iterations=100, learning_rate_decay=decay)
         list(stylize(CONTENT, [STYLE], s, network))
         counts.append(len(calls))
-    assert counts[0] == counts[1]
+    assert counts[0] == counts[1] > 0
 
 
 def averaged(iterates, decay):

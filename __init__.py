@@ -18,11 +18,11 @@ from neural_style_keras.settings import VERSION as __version__
 from neural_style_keras.settings import Settings, preset
 
 if TYPE_CHECKING:
+    from .cluster.run import transfer_each
     from .networks import load as load_network
     from .objective import Losses
     from .painters import load as load_painter
     from .painters.painting import paint
-    from .cluster.run import transfer_each
     from .pictures import mask as read_mask
     from .pictures import read as read_picture
     from .pictures import write as write_picture

@@ -256,7 +256,9 @@ def test_killed_in_the_middle_the_same_command_ends_in_the_same_pictures(photos,
 def painter(photos):
     """A painter of two styles, in p.keras."""
     about = {"styles": [{"name": "wave"}, {"name": "scream"}]}
-    painters.save(Painter(width_factor=0.25, styles=2, about=about), "p.keras")
+    painter = Painter(width_factor=0.25, styles=2, about=about)
+    painter.begin_with_colours(1, np.full((4, 4, 3), 60.0))
+    painters.save(painter, "p.keras")
     return ["apply", "--painter", "p.keras", "--content", "photos", "--output", "out/{name}.png"]
 
 

@@ -95,7 +95,7 @@ def colors(*flags: str, style: str) -> Cell:
 def strokes_and_forms(fine: str, coarse: str) -> Cell:
     """The shallow layers of one painting, the deep ones of another."""
     layers = [*STYLE_LAYERS[:2], NEXT_STYLE, *STYLE_LAYERS[2:]]
-    label = f"strokes of {TITLES[fine]}, forms of {TITLES[coarse]}"
+    label = f"strokes of {TITLES[fine]},\nforms of {TITLES[coarse]}"
     return tweak(label, "--width", "256", "--style-layers", *layers, styles=(fine, coarse))
 
 

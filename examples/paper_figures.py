@@ -42,15 +42,13 @@ FAST = [
     word for name, value in PRESETS["fast"].settings.items() for word in (flag(name), str(value))
 ]
 # From noise of the full range, coarse to fine leaves a grain that the paper's losses hardly see.
+GATYS = ["--preset", "gatys", *FAST, "--noise", "normal"]
 # The network normalised as the paper's, and each loss divided as in the first author's own code
 # (leongatys/PytorchNeuralStyleTransfer): a mean of squares, and the style's over the square of the
 # number of filters besides.
-GATYS = [
-    *("--preset", "gatys", *FAST, "--noise", "normal", "--normalize-network"),
-    *("--content-loss", "mean", "--style-loss", "mean"),
-]
+NORMALIZED = [*GATYS, "--normalize-network", "--content-loss", "mean", "--style-loss", "mean"]
 RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)
-RECONSTRUCTION = [*GATYS, "--width", "256", "--iterations", "100"]
+RECONSTRUCTION = [*NORMALIZED, "--width", "256", "--iterations", "100"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def of_style(layers: int) -> Cell:
 def at_ratio(ratio: float, *layers: str) -> list[str]:
     """The flags for these style layers, each as it counts by itself, at α/β."""
     weights = [f"{layer}:1" for layer in layers or CONV_STYLE_LAYERS]
-    return [*GATYS, "--style-layers", *weights, "--style-weight", f"{1 / ratio:g}"]
+    return [*NORMALIZED, "--style-layers", *weights, "--style-weight", f"{1 / ratio:g}"]
 
 
 def tweak(label: str, *flags: str, styles=("starry-night.jpg",)) -> Cell:
@@ -106,6 +104,13 @@ FIGURES = {
         [of_content(f"conv{block}_2") for block in range(1, 6)],
     ],
     "styles": [
+        [
+            Cell(f"after {painter}, α/β = {ratio}", [*GATYS, "--width", "512", *flags], [name])
+            for name, painter in STYLES.items()
+        ]
+        for ratio, flags in [("1e-3", []), ("1e-4", ["--style-weight", "10000"])]
+    ],
+    "styles-normalized": [
         [
             Cell(
                 f"after {painter}, α/β = {ratio:.0e}".replace("e-0", "e-"),

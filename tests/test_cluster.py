@@ -1,6 +1,7 @@
 """Many machines: a Ray cluster of several nodes on this one."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -32,7 +33,7 @@ FIXTURES = (arguments, killed, painter, photos)
 CONTENT, STYLE = picture(32, 96), picture(40, 36, seed=1)
 # A picture of three tiles, and a network of few layers: what is slow is to compile each.
 SHALLOW = {"style_layers": ("relu1_1", "relu2_1"), "content_layers": ("relu2_1",)}
-CHOSEN = {"cluster": "local", "cluster_cpus": 1}
+CHOSEN = {"cluster": "local", "cluster_cpus": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +53,15 @@ def nodes():
     cluster.shutdown()
 
 
-@contextlib.contextmanager
-def crew_of(count=2):
-    with connected(Settings(**CHOSEN)) as cluster:
-        crew = Crew(cluster)
-        for actor in list(crew.actors)[count:]:
-            ray.kill(actor)
-            del crew.actors[actor]
-        try:
-            yield crew
-        finally:
-            crew.close()
-
-
 @pytest.fixture(scope="module")
 def crew(nodes):
-    """Two actors that live as long as these tests."""
-    with crew_of() as crew:
+    """Two actors, one on each node, that live as long as these tests; half of each node is left."""
+    with connected(Settings(**CHOSEN)) as cluster:
+        options = {**cluster.options, "scheduling_strategy": "SPREAD"}
+        crew = Crew(dataclasses.replace(cluster, side_by_side=2, options=options))
+        assert len(set(crew.actors.values())) == 2
         yield crew
+        crew.close()
 
 
 def lost_node(nodes, of=None):
@@ -227,7 +219,7 @@ def test_tasks_fail_each_for_itself(nodes, tmp_path):
     assert stopped == []
 
 
-CLUSTER = ["--cluster", "local"]
+CLUSTER = ["--cluster", "local", "--cluster-cpus", "0.5"]
 
 
 @pytest.mark.slow

@@ -106,9 +106,8 @@ class Crew:
         alive = {}
         for actor in self.actors:
             try:
-                alive[actor] = self.ray.get(
-                    actor.machine.remote()
-                )  # once it has ended what it does
+                # It answers once it has ended what it does.
+                alive[actor] = self.ray.get(actor.machine.remote())
             except self.ray.exceptions.RayError:
                 continue
         self.actors, self.serves = alive, None
@@ -269,10 +268,11 @@ def parted(tiles: Sequence[Tile], parts: int) -> list[list[Tile]]:
         return [list(tiles)]
     lines = [sorted({tile.corner[axis] for tile in tiles}) for axis in (0, 1)]
     axis = 0 if len(lines[0]) >= len(lines[1]) else 1
-    few = parts // 2
-    cut = lines[axis][max(1, round(len(lines[axis]) * few / parts))]
+    half = round(len(lines[axis]) * (parts // 2) / parts)
+    cut = lines[axis][max(1, half)]
     one = [tile for tile in tiles if tile.corner[axis] < cut]
     other = [tile for tile in tiles if tile.corner[axis] >= cut]
+    few = min(max(1, round(parts * len(one) / len(tiles))), parts - 1)
     return parted(one, few) + parted(other, parts - few)
 
 

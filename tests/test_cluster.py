@@ -36,6 +36,9 @@ SHALLOW = {"style_layers": ("relu1_1", "relu2_1"), "content_layers": ("relu2_1",
 CHOSEN = {"cluster": "local", "cluster_cpus": 0.5}
 
 
+NODE = dict(num_cpus=1, object_store_memory=80 * 2**20, resources={"place": 1})
+
+
 @pytest.fixture(scope="module")
 def nodes():
     """A head without CPUs and two nodes with one each, to which this process is connected; a node
@@ -46,7 +49,7 @@ def nodes():
     small = dict(object_store_memory=80 * 2**20, include_dashboard=False)
     cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=0, **small))
     for _ in range(2):
-        cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+        cluster.add_node(**NODE)
     ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
     yield cluster
     ray.shutdown()
@@ -57,7 +60,7 @@ def nodes():
 def crew(nodes):
     """Two actors, one on each node, that live as long as these tests; half of each node is left."""
     with connected(Settings(**CHOSEN)) as cluster:
-        options = {**cluster.options, "scheduling_strategy": "SPREAD"}
+        options = {**cluster.options, "resources": {"place": 1}}
         crew = Crew(dataclasses.replace(cluster, side_by_side=2, options=options))
         assert len(set(crew.actors.values())) == 2
         yield crew
@@ -69,7 +72,7 @@ def lost_node(nodes, of=None):
     names = {node.node_id: node for node in nodes.worker_nodes}
     node = names[of] if of else next(iter(nodes.worker_nodes))
     nodes.remove_node(node, allow_graceful=False)
-    nodes.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    nodes.add_node(**NODE)
 
 
 def test_an_address_where_no_cluster_is_is_said_soon(arguments, tmp_path, capsys):

@@ -1,11 +1,10 @@
-"""Measure many pictures, and one picture over many machines; print markdown tables.
+"""Measure many pictures, and one picture over many machines; print tables.
 
     python benchmarks/cluster.py pictures --photos FOLDER --style a.jpg --count 40
     python benchmarks/cluster.py scale --network vgg19.mat --sizes 4096 16384
 
-`pictures`: pictures per minute of the preset `fast`, with few iterations, and of a painter: with
-the program started anew for each (some of them, from which the rest is reckoned), in one process,
-and with two workers on `--cluster local`.
+`pictures`: pictures per minute of the preset `fast`, with few iterations, or of a painter: in one
+process, on `--cluster local`, and with the program started anew for each (of a few of them).
 
 `scale`: of one picture over N machines, the bytes that a step moves, and from the time that this
 machine takes to compute a pixel and networks of 1, 10 and 100 Gbit/s the number of machines from
@@ -44,34 +43,27 @@ def pictures(options) -> None:
     """Print pictures per minute, three ways."""
     photos = sorted(Path(options.photos).glob("*.jpg"))[: options.count]
     fast = ["--styles", options.style, "--network", "compact", "--preset", "fast"]
-    ways = {
-        f"`fast`, {options.iterations} iterations": [
-            *fast,
-            "--iterations",
-            str(options.iterations),
-        ],
-        "painter `paintbox`": ["apply", "--painter", "paintbox", "--style", "wave"],
-    }
-    print(f"{len(photos)} photographs, {options.width} pixels wide; pictures per minute\n")
-    print("| | the program anew for each | one process | `--cluster local`, two workers |")
-    print("| --- | --- | --- | --- |")
-    for name, words in ways.items():
-        words = [*words, "--width", str(options.width)]
-        with tempfile.TemporaryDirectory() as folder:
-            alone = [
-                timed([*words, "--content", str(p), "--output", f"{folder}/alone-{p.stem}.png"])
-                for p in photos[: options.alone]
-            ]
-            together = []
-            for i, more in enumerate(([], ["--cluster", "local"])):
-                output = f"{folder}/{i}-{{name}}.png"
-                many = ["--content", *map(str, photos), "--output", output]
-                together.append(timed([*words, *many, *more]))
-        spread = f"{60 / max(alone):.1f} to {60 / min(alone):.1f}"
-        rates = [60 / statistics.median(alone), *(60 * len(photos) / t for t in together)]
-        print(
-            f"| {name} | {rates[0]:.1f} ({spread}) | {rates[1]:.1f} | {rates[2]:.1f} |", flush=True
-        )
+    words = {
+        "fast": [*fast, "--iterations", str(options.iterations)],
+        "painter": ["apply", "--painter", "paintbox", "--style", "wave"],
+    }[options.by] + ["--width", str(options.width)]
+    print(f"{options.by}, {len(photos)} photographs, {options.width} pixels wide")
+    with tempfile.TemporaryDirectory() as folder:
+        output = f"{folder}/{{name}}.png"
+        together = [*words, "--content", *map(str, photos), "--overwrite", "--output", output]
+        for name, more in (("one process", []), ("two workers", ["--cluster", "local"])):
+            seconds = timed([*together, *more])
+            print(
+                f"{name}: {60 * len(photos) / seconds:.1f} a minute ({seconds:.0f} s)", flush=True
+            )
+            for path in Path(folder).iterdir():
+                path.unlink()
+        alone = [
+            timed([*words, "--content", str(photo), "--output", f"{folder}/{photo.stem}.png"])
+            for photo in photos[: options.alone]
+        ]
+        rate, seconds = 60 / statistics.median(alone), ", ".join(f"{x:.0f}" for x in alone)
+        print(f"the program anew for each: {rate:.1f} a minute (of {len(alone)}: {seconds} s)")
 
 
 def seconds_per_pixel(network: str, tile: int) -> float:
@@ -159,6 +151,7 @@ def main() -> None:
     many.set_defaults(run=pictures)
     many.add_argument("--photos", required=True)
     many.add_argument("--style", required=True)
+    many.add_argument("--by", choices=("fast", "painter"), default="fast")
     many.add_argument("--count", type=int, default=40)
     many.add_argument("--alone", type=int, default=4)
     many.add_argument("--width", type=int, default=128)

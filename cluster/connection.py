@@ -17,6 +17,8 @@ from typing import Any
 from ..settings import DISTRIBUTION, LOCAL_CLUSTER, PROGRAM, VERSION, Settings
 
 SECONDS = 5  # that an address is given to answer
+# How HTTP/2 begins, which gRPC, and so Ray, speaks: its preface and empty settings (RFC 9113, 3.4).
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 ALONE = "127.0.0.1"  # where a cluster of this machine's processes is, and no other machine looks
 
 
@@ -83,15 +85,21 @@ def _connect(ray, settings: Settings) -> None:
 
 
 def _check_address(address: str) -> None:
-    """Raise OSError where nobody answers: Ray itself would ask for a minute."""
+    """Raise OSError where nobody answers, or nobody of Ray's: it would itself ask for minutes."""
     host, _, port = address.rpartition(":")
+    sentence = (
+        f"there is no Ray cluster at {address}: start one with `ray start --head --port={port}` "
+        f"there, or use --cluster {LOCAL_CLUSTER}"
+    )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS) as line:
+            line.sendall(GREETING)
+            answer = line.recv(9)
     except OSError as error:
-        raise OSError(
-            f"there is no Ray cluster at {address}: start one with `ray start --head "
-            f"--port={port}` there, or use --cluster {LOCAL_CLUSTER}"
-        ) from error
+        raise OSError(sentence) from error
+    # Only what speaks HTTP/2 answers with settings, unless all is encrypted.
+    if answer[3:4] != b"\4" and os.environ.get("RAY_USE_TLS", "0") == "0":
+        raise OSError(sentence)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import operator
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,8 @@ import numpy as np
 
 from ..settings import VERSION, Settings
 from ..tiles import TILES, Tile, grid
-from .connection import Cluster, check_version
+from .actor import TileActor
+from .connection import Cluster
 
 if TYPE_CHECKING:
     from ..objective import Block
@@ -27,44 +27,6 @@ if TYPE_CHECKING:
 
 READY = 180  # seconds that the first actor is given to start; then the others have LATE more
 LATE = 60
-
-
-class TileActor:
-    """Works on the tiles of one rectangle, in a process of its own."""
-
-    def __init__(self, environment: dict[str, str]):
-        os.environ.update(environment)
-        from ..runs.console import loading_keras
-
-        with loading_keras():
-            from .. import backend
-
-        self.device = backend.device
-
-    def begin(self, given: tuple, block: Block) -> None:
-        """Take what the tiles of a block are compared with; `given` makes `Statistics`."""
-        from ..objective import Statistics, TileWork
-
-        _, _, self.settings, *_ = given
-        with self.device(self.settings.device):
-            self.work = TileWork(Statistics(*given), block)
-
-    def sums(self, image):
-        self.image = image
-        with self.device(self.settings.device):
-            return self.work.sums(image)
-
-    def gradient(self, slopes):
-        """Of the image that `sums` was given last."""
-        with self.device(self.settings.device):
-            return self.work.gradient(self.image, slopes)
-
-    def machine(self, version: str = VERSION) -> str:
-        """Which of the cluster's it is on. Raises ValueError for another version than its own."""
-        import ray
-
-        check_version(version)
-        return ray.get_runtime_context().get_node_id()
 
 
 class Crew:
@@ -106,9 +68,8 @@ class Crew:
         alive = {}
         for actor in self.actors:
             try:
-                alive[actor] = self.ray.get(
-                    actor.machine.remote()
-                )  # once it has ended what it does
+                # It answers once it has ended what it does.
+                alive[actor] = self.ray.get(actor.machine.remote())
             except self.ray.exceptions.RayError:
                 continue
         self.actors, self.serves = alive, None
@@ -269,10 +230,11 @@ def parted(tiles: Sequence[Tile], parts: int) -> list[list[Tile]]:
         return [list(tiles)]
     lines = [sorted({tile.corner[axis] for tile in tiles}) for axis in (0, 1)]
     axis = 0 if len(lines[0]) >= len(lines[1]) else 1
-    few = parts // 2
-    cut = lines[axis][max(1, round(len(lines[axis]) * few / parts))]
+    half = round(len(lines[axis]) * (parts // 2) / parts)
+    cut = lines[axis][max(1, half)]
     one = [tile for tile in tiles if tile.corner[axis] < cut]
     other = [tile for tile in tiles if tile.corner[axis] >= cut]
+    few = min(max(1, round(parts * len(one) / len(tiles))), parts - 1)
     return parted(one, few) + parted(other, parts - few)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import files, painters, pictures
 from ..settings import PROGRAM, TEXTURE_SIDE, VERSION, Settings
@@ -14,6 +16,9 @@ from . import checks
 from .console import loading_keras, stop_signals, tell
 from .job import Job
 from .output import Output
+
+if TYPE_CHECKING:
+    from ..painters.architecture import Painter
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,13 @@ def check_arguments(job: PaintingJob) -> None:
         raise ValueError("--height is that of a texture; a photograph's follows its width")
 
 
-def run(job: PaintingJob) -> int:
-    """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int:
+    """Do it. Returns the exit code; raises OSError or ValueError in one sentence.
+
+    Args:
+        job: the pictures, and how.
+        load: from a painter's name or file to the painter.
+    """
     config, s = painters.read_config(job.painter), job.settings
     shares = painters.shares_asked(painters.styles(config), job.style, s)
     if config["of_photographs"] and not job.contents:
@@ -79,7 +89,7 @@ def run(job: PaintingJob) -> int:
         with loading_keras(s.debug):
             from .. import backend
         with backend.device(s.device):
-            painter = painters.load(job.painter)
+            painter = load(job.painter)
             for number, (one, size) in enumerate(zip(jobs, sizes)):
                 if signals:
                     said = f"interrupted; {number} of {len(jobs)} pictures were written"

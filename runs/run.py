@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -30,8 +31,15 @@ LONG = 120  # seconds left from which on a faster recipe is mentioned
 FAST = 0.15  # of the time of 1000 steps of Adam: what --preset fast takes, benchmarks/README.md
 
 
-def run(job: Job) -> int:
-    """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+def run(job: Job, reporter: progress.Reporter | None = None, stops: list | None = None) -> int:
+    """Do it. Returns the exit code; raises OSError or ValueError in one sentence.
+
+    Args:
+        job: the pictures, and how.
+        reporter: who is told how far it is; the person at the terminal if not given.
+        stops: once there is the number of a signal in it, the run ends with the best picture so
+            far; filled by Ctrl-C and SIGTERM if not given.
+    """
     # Whether an output that exists is this very run's is seen only once the network is known.
     may_be_complete = job.settings.resume and job.output.exists()
     checks.check_painter(job.settings)
@@ -40,8 +48,8 @@ def run(job: Job) -> int:
     if not may_be_complete:
         checks.check_files(job, shapes)
     sizes = checks.sizes(job, shapes)
-    reporter = progress.Reporter(job.settings.quiet)
-    with stop_signals() as signals:
+    reporter = reporter or progress.Reporter(job.settings.quiet)
+    with stop_signals() if stops is None else contextlib.nullcontext(stops) as signals:
         _say_pictures(reporter, job, shapes, sizes)
         masks = read_masks(job, sizes)
         for line in lines(job, masks):

@@ -898,6 +898,14 @@ class Page:
         meta="MINUTES",
     )
     job_iterations: int = _option(2000, LIMITS, "most --iterations of a picture", least=1, meta="N")
+    unwatched_seconds: float = _option(
+        20.0,
+        LIMITS,
+        "seconds after which a picture is stopped that nobody watches any more, the page being "
+        "closed",
+        above=0,
+        meta="SECONDS",
+    )
     keep_minutes: float = _option(
         60.0,
         LIMITS,

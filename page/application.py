@@ -43,12 +43,30 @@ def application(page: Page, studio: Studio, password: str | None) -> guard.Guard
         mcp_server=False,
         # Those of the system: nothing is fetched.
         theme=gr.themes.Default(
-            font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+            primary_hue="indigo",
+            neutral_hue="slate",
+            font=["system-ui", "sans-serif"],
+            font_mono=["ui-monospace", "monospace"],
+        ).set(
+            # The theme's own grey is too pale to be read.
+            block_info_text_color="*neutral_600",
+            block_info_text_color_dark="*neutral_300",
+            block_label_text_color="*neutral_700",
+            block_label_text_color_dark="*neutral_200",
         ),
-        css_paths=layout.HERE / "page.css",
+        css=_css(studio),
         js=(layout.HERE / "page.js").read_text(),
         head='<meta name="viewport" content="width=device-width, initial-scale=1">',
     )
     hosts = {"localhost", "127.0.0.1", "::1", page.host} if page.is_private() else None
     login = (page.user, password) if page.user else None
     return guard.Guard(app, studio.folders, hosts, login, most)
+
+
+def _css(studio: Studio) -> str:
+    """The style sheet, with a thumbnail for each style of the painter."""
+    thumbnails = (
+        f'#packaged input[value="{name}"] {{ background-image: url("thumbnails/{name}.jpg") }}'
+        for name in studio.styles
+    )
+    return "\n".join([(layout.HERE / "page.css").read_text(), *thumbnails])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ..commands.parser import help_text
 from ..settings import PRESETS, Settings, flag
 
-# Files of this machine, what the page does by itself, and another spelling: nobody's to choose here.
+# Files of this machine, what the page does by itself, another spelling: nobody chooses these here.
 WITHHELD = {
     *("masks", "style_masks", "initial", "painter", "style", "preserve_colors"),
     *("checkpoint_output", "checkpoint_iterations", "progress_write", "progress_plot"),

@@ -16,7 +16,6 @@ from ..runs.job import Job
 from ..runs.painting import PaintingJob
 from .worker import STOP, work
 
-ABANDONED = 20.0  # seconds without anybody who watches, after which a job is of no use any more
 PATIENCE = 10.0  # seconds that an abandoned job is given to stop by itself
 KEPT = 600e6  # bytes: how much more than at first a worker may keep before it is replaced
 PREVIEWS = 3  # of a job that are left for a browser that is late
@@ -32,6 +31,7 @@ class Task:
     visitor: Path
     output: Path
     seconds: float  # that it may take
+    patience: float  # seconds without anybody who watches, after which it is of no use any more
     state: str = WAITING
     says: str = ""  # why it has failed, or ended early
     lines: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Task:
 
     @property
     def abandoned(self) -> bool:
-        return time.monotonic() - self.watched > ABANDONED
+        return time.monotonic() - self.watched > self.patience
 
     def end(self, state: str, says: str = "") -> None:
         self.says, self.state = says or self.says, state

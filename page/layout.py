@@ -68,7 +68,7 @@ class Shown:
 def painting(studio: Studio, blocks: gr.Blocks) -> None:
     """One picture."""
     with gr.Row(elem_id="studio"):
-        with gr.Column(scale=5, min_width=300):
+        with gr.Column(min_width=280, elem_id="given"):
             content = gr.Image(
                 label="Photograph",
                 type="filepath",
@@ -100,10 +100,11 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
                 buttons=[],
                 elem_id="paintings",
             )
-            recipe, values, like = _settings(studio)
             masked, editors = _masks()
-        with gr.Column(scale=6, min_width=300, elem_id="result"):
+        with gr.Column(min_width=280, elem_id="result"):
             shown = _result()
+        with gr.Column(min_width=280, elem_id="settings"):
+            recipe, values, like = _settings(studio)
     _connect(
         studio, blocks, content, chosen, paintings, recipe, values, like, masked, editors, shown
     )

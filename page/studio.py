@@ -252,7 +252,8 @@ class Studio:
         return Job(content and _kept(content, own, 0), kept, own / "painted.png", settings)
 
     def _put(self, queue: Queue, work, folder: Path, output: Path) -> Task:
-        task = Task(work, folder, output, 60 * self.page.job_minutes)
+        page = self.page
+        task = Task(work, folder, output, 60 * page.job_minutes, page.unwatched_seconds)
         queue.put(task)
         return task
 

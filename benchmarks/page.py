@@ -1,5 +1,5 @@
-"""The page under load, over the loopback: that no job is lost or mixed up, what memory it keeps, how
-long a painter's picture takes while a long job runs.
+"""The page under load, over the loopback: that no job is lost or mixed up, what memory it keeps,
+how long a painter's picture takes while a long job runs.
 
     python benchmarks/page.py [--clients 20] [--jobs 100] [--first 10]
 

@@ -67,10 +67,10 @@ def make(name: str, networks: Sequence[str]):
     import gradio as gr
 
     field, value = FIELDS[name], shown(begun())[name]
-    rule = field.metadata
+    rule, told = field.metadata, help_text(field, escape=False)
     said = dict(
         label=FIRST.get(name, name.replace("_", " ").capitalize()),
-        info=help_text(field, escape=False).replace(" (default: None)", ""),
+        info=told[:1].upper() + told[1:],
         value=value,
         elem_id=f"setting-{name}",
         interactive=True,

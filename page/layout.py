@@ -83,9 +83,9 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
                 [("none of these", ""), *((_words(name), name) for name in studio.styles)],
                 value="swirls",
                 label="A style of the painter in the package",
-                info="Painted in one pass, in seconds. "
-                f"{' and '.join(map(_words, _in_package()))} are then optimised; "
-                "for the others, drop the painting too.",
+                info="Painted in one pass, in seconds; then optimised, where the painting is at hand. "
+                f"Those of {' and '.join(map(_words, _in_package()))} are in the package; for the "
+                "others, drop the painting below.",
                 elem_id="packaged",
             )
             paintings = gr.Gallery(
@@ -154,10 +154,10 @@ def _settings(studio: Studio):
     values = {}
     with gr.Group():
         recipe = gr.Dropdown(
-            [(f"{name}: {one.about}", name) for name, one in PRESETS.items()],
+            list(PRESETS),
             value=controls.RECIPE,
             label="Recipe",
-            info="A published recipe, which the settings below change in part.",
+            info=_about(controls.RECIPE),
             elem_id="recipe",
         )
         for name in controls.FIRST:
@@ -267,8 +267,10 @@ def _connect(
         return [gr.skip(), *(found[name] for name in values), told]
 
     def begin_recipe(name):
+        """A recipe's settings in every control but the size."""
         found = controls.shown(controls.of_recipe(name))
-        return [gr.skip() if one == "width" else found[one] for one in values]
+        kept = [gr.skip() if one == "width" else found[one] for one in values]
+        return [gr.update(info=_about(name)), *kept]
 
     def check(photo, request: gr.Request):
         """Refuse what is no picture, or too large, as soon as it is dropped."""
@@ -312,7 +314,7 @@ def _connect(
     shown.stop.click(stop, **PRIVATE)
     blocks.load(resume, **looks)
     like.upload(take, like, [recipe, *every, shown.status], **PRIVATE)
-    recipe.input(begin_recipe, recipe, every, **PRIVATE)
+    recipe.input(begin_recipe, recipe, [recipe, *every], **PRIVATE)
     for changed in (masked.input, content.upload, content.clear, paintings.change):
         changed(brushes, [masked, content, paintings], editors, **PRIVATE)
 
@@ -524,6 +526,12 @@ def _mask_of(drawn) -> np.ndarray | None:
     ]
     mask = np.max(layers, axis=0) / np.float32(255) if layers else np.zeros((1, 1))
     return mask if mask.any() else None
+
+
+def _about(recipe: str) -> str:
+    """What a recipe is, as a sentence."""
+    about = PRESETS[recipe].about
+    return f"{about[:1].upper()}{about[1:]}. The settings below change it in part."
 
 
 def _words(style: str) -> str:

@@ -19,7 +19,7 @@ from ..runs import checks
 from ..runs.job import Job
 from ..runs.like import settings_like
 from ..runs.painting import PaintingJob
-from ..settings import PRESETS, Page, Settings
+from ..settings import Page, Settings
 from . import controls
 from .command import command
 from .folders import Folders
@@ -304,8 +304,3 @@ def _any_size():
     from ..pictures.reading import _without_pillows_limit
 
     return _without_pillows_limit()
-
-
-def recipes() -> list[tuple[str, str]]:
-    """What a recipe is, and its name."""
-    return [(f"{name}: {one.about}", name) for name, one in PRESETS.items()]

@@ -30,7 +30,7 @@ ROUTES = re.compile(
     r"/|/config/?|/(theme\.css|robots\.txt|manifest\.json|favicon\.ico)"
     r"|/(static|assets|svelte|thumbnails)/.*"
     r"|/gradio_api/(info/?|app_id/?|startup-events|theme\.css|upload|upload_progress|cancel"
-    r"|component_server/?|queue/(join|data|status)|heartbeat/\w+|call/(v2/)?\w+(/\w+)?|file=.*)"
+    r"|component_server/?|queue/(join|data|status)|heartbeat/[\w-]+|call/(v2/)?\w+(/[\w-]+)?|file=.*)"
 )
 SLACK = 64 * 1024  # bytes of a request around the file in it
 # Nothing from elsewhere, whatever a component may ask for. The front end makes functions of texts.

@@ -41,6 +41,7 @@ class Task:
     rows: list[tuple[int, dict]] = field(default_factory=list)  # iteration, losses by name
     previews: list[Path] = field(default_factory=list)
     stopping: bool = False
+    queue: Queue | None = None  # that it has been put into
     watched: float = field(default_factory=time.monotonic)
 
     @property
@@ -58,6 +59,11 @@ class Task:
     @property
     def abandoned(self) -> bool:
         return time.monotonic() - self.watched > self.patience
+
+    @property
+    def place(self) -> int:
+        """How many are before it."""
+        return self.queue.place(self) if self.queue and self.state == WAITING else 0
 
     def end(self, state: str, says: str = "") -> None:
         self.says, self.state = says or self.says, state
@@ -124,6 +130,7 @@ class Queue:
                     f"{len(self.waiting)} pictures wait already, and the page takes no more: try "
                     "again in a few minutes"
                 )
+            task.queue = self
             self.waiting.append(task)
             self.changed.notify()
 
@@ -133,6 +140,11 @@ class Queue:
             self._drop_abandoned()
             before = list(self.waiting).index(task) if task in self.waiting else 0
             return before + len(self.running)
+
+    def tasks(self) -> list[Task]:
+        """Those that wait or are being done."""
+        with self.changed:
+            return [*self.waiting, *self.running]
 
     def ask_to_close(self) -> None:
         """Let every job end, and every worker."""

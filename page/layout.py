@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -19,7 +20,7 @@ from ..settings import PRESETS, PROGRAM, VERSION
 from . import controls, pieces
 from .guard import secret_of
 from .jobs import DONE, FAILED, Task
-from .studio import FIRST_WIDTH, MOST_STYLES, STYLES, Studio
+from .studio import FIRST_WIDTH, MOST_STYLES, STYLES, Asked, Studio, Visitor
 
 LOOK = 0.3  # seconds from one look at a task to the next
 PRIVATE = dict(api_visibility="private", show_progress="hidden", concurrency_limit=None)
@@ -83,7 +84,7 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
                 [("none of these", ""), *((_words(name), name) for name in studio.styles)],
                 value="swirls",
                 label="A style of the painter in the package",
-                info="Painted in one pass, in seconds; then optimised, where the painting is at hand. "
+                info="Painted in one pass, in seconds; then optimised, if the painting is there. "
                 f"Those of {' and '.join(map(_words, _in_package()))} are in the package; for the "
                 "others, drop the painting below.",
                 elem_id="packaged",
@@ -213,7 +214,7 @@ def _connect(
         """The painter's picture as soon as there are a photograph and a style."""
         folder = _folder(studio, request)
         visitor = studio.visitor(folder)
-        if not photo or not style or any(not task.over for task in visitor.tasks):
+        if not photo or not style or not visitor.asked.over:
             yield (gr.skip(),) * len(shown.all())
             return
         try:
@@ -221,8 +222,8 @@ def _connect(
         except Exception as error:
             yield _failed(shown, error)
             return
-        visitor.tasks, visitor.command = [task], ""
-        async for look in _looks(studio, visitor, is_first=True):
+        visitor.asked = Asked((task,))
+        async for look in _looks(visitor, is_first=True):
             yield look
 
     async def paint(request: gr.Request, photo, style, gallery, wants_masks, *rest):
@@ -230,32 +231,31 @@ def _connect(
         visitor = studio.visitor(folder)
         chosen_values = dict(zip(values, rest))
         drawn = rest[len(values) :] if wants_masks else ()
-        for task in visitor.tasks:
-            task.stop()
         try:
             paths = [path for path, _ in gallery or ()]
             masks = [_mask_of(one) for one in drawn]
-            await asyncio.to_thread(
+            asked = await asyncio.to_thread(
                 studio.paint, folder, photo, paths, style or None, chosen_values, masks
             )
         except Exception as error:
             yield _failed(shown, error)
             return
-        async for look in _looks(studio, visitor):
+        visitor.asked.stop()
+        visitor.asked = asked
+        async for look in _looks(visitor):
             yield look
 
     async def resume(request: gr.Request):
         """Where a page is loaded anew, it goes on with what its visitor has asked for."""
         visitor = studio.visitor(_folder(studio, request))
-        if not visitor.tasks:
+        if not visitor.asked.tasks:
             yield (gr.skip(),) * len(shown.all())
             return
-        async for look in _looks(studio, visitor):
+        async for look in _looks(visitor):
             yield look
 
     def stop(request: gr.Request):
-        for task in studio.visitor(_folder(studio, request)).tasks:
-            task.stop()
+        studio.visitor(_folder(studio, request)).asked.stop()
 
     def take(path, request: gr.Request):
         """The settings of a picture that was dropped, in every control."""
@@ -285,15 +285,19 @@ def _connect(
         kept, said = [], gr.skip()
         for path, caption in gallery or ():
             try:
-                kept.append((studio.check(path, _folder(studio, request)), caption))
+                kept.append((str(studio.check(path, _folder(studio, request))), caption))
             except Exception as error:
                 said = pieces.error(sentence(error))
         return (kept if len(kept) < len(gallery or ()) else gr.skip()), said
 
-    def brushes(wants, photo, gallery):
+    def brushes(wants, photo, gallery, request: gr.Request):
         """A brush for each style, over the photograph."""
         count = min(MOST_STYLES, max(1, len(gallery or ()))) if wants and photo else 0
-        background = {"background": photo, "layers": [], "composite": None}
+        try:
+            small = studio.reduced(photo, _folder(studio, request)) if count else None
+        except Exception:  # which is said where it was dropped
+            count, small = 0, None
+        background = {"background": small, "layers": [], "composite": None}
         return [
             gr.update(visible=number < count, value=background if number < count else None)
             for number in range(MOST_STYLES)
@@ -411,19 +415,20 @@ def _api(studio: Studio) -> None:
                 raise ValueError("the settings are a JSON object of names and values")
             base = controls.of_recipe(recipe)
             values = {name: getattr(base, name) for name in controls.NAMES} | chosen
-            [*_, task] = await asyncio.to_thread(
+            asked = await asyncio.to_thread(
                 studio.paint, folder, content, styles or [], style or None, values
             )
-            line = studio.visitor(folder).command
         except Exception as error:
             raise gr.Error(sentence(error), print_exception=False) from error
-        while not task.over:
-            task.watch()
-            yield None, _report(task, line)
+        task = asked.tasks[-1]
+        while not asked.over:
+            for one in asked.tasks:
+                one.watch()
+            yield None, _report(asked)
             await asyncio.sleep(LOOK)
         if task.state == FAILED or not task.output.exists():
             raise gr.Error(task.says, print_exception=False)
-        yield str(task.output), _report(task, line)
+        yield str(task.output), _report(asked)
 
     inputs = [
         gr.File(visible=False, type="filepath", label="content"),
@@ -438,64 +443,62 @@ def _api(studio: Studio) -> None:
     )
 
 
-def _report(task: Task, line: str) -> dict:
+def _report(asked: Asked) -> dict:
+    task = asked.tasks[-1]
     return {
         "state": task.state,
         "iteration": round(task.iteration),
         "iterations": task.iterations,
         "losses": task.rows[-1][1] if task.rows else {},
-        "command": line,
+        "command": asked.command,
     }
 
 
-async def _looks(studio: Studio, visitor, is_first: bool = False) -> AsyncIterator[tuple]:
+async def _looks(visitor: Visitor, is_first: bool = False) -> AsyncIterator[tuple]:
     """What a visitor sees, again and again, until what they have asked for is over; nothing in
     between where nothing has changed."""
-    tasks, before = visitor.tasks, None
+    asked, before = visitor.asked, None
     while True:
-        for task in tasks:
+        for task in asked.tasks:
             task.watch()
-        visitor = studio.visitor(tasks[-1].visitor)
-        is_over = all(task.over for task in tasks)
-        look = _look(studio, tasks, visitor.command, is_first)
+        visitor.seen = time.monotonic()
+        is_over = asked.over
+        look = _look(asked, is_first)
         if look != before:
             yield tuple(
                 gr.skip() if before and new == old else gr.update(**new)
                 for new, old in zip(look, before or look)
             )
             before = look
-        if is_over or visitor.tasks is not tasks:
+        if is_over or visitor.asked is not asked:
             return
         await asyncio.sleep(LOOK)
 
 
-def _look(studio: Studio, tasks: list[Task], line: str, is_first: bool) -> tuple[dict, ...]:
+def _look(asked: Asked, is_first: bool) -> tuple[dict, ...]:
     """What each of `Shown` is to be like."""
-    quick, last = tasks[0], tasks[-1]
-    queue = studio.quick if last is quick and not last.rows and len(tasks) == 1 else studio.slow
-    text = pieces.of(last, queue.place(last))
+    last, text = asked.tasks[-1], pieces.of(asked.tasks[-1])
     if is_first and last.state == DONE:
         text = pieces.status("A first picture, painted in one pass. Press Paint for more.", "done")
-    picture = _picture_of(tasks)
-    jpeg, before = (last.output.with_name(name) for name in ("painted.jpg", "before.jpg"))
-    is_whole = last.over and last.output.exists()
+    png, jpeg, before = (
+        last.output.with_name(name) for name in (last.output.name, "painted.jpg", "before.jpg")
+    )
+    is_whole = last.over and png.exists()
     pair = (str(before), str(jpeg)) if is_whole and before.exists() and jpeg.exists() else None
-    png = str(last.output) if is_whole else None
-    jpeg = str(jpeg) if is_whole and jpeg.exists() else None
     return (
-        dict(value=picture, visible=pair is None),
+        dict(value=None if pair else _picture_of(asked.tasks), visible=pair is None),
         dict(value=pair, visible=pair is not None),
         dict(value=text),
         dict(value=pieces.curve(last.rows)),
-        dict(value=png, visible=png is not None),
-        dict(value=jpeg, visible=jpeg is not None),
-        dict(value=line, visible=bool(line)),
+        dict(value=str(png) if is_whole else None, visible=is_whole),
+        dict(value=str(jpeg) if pair else None, visible=pair is not None),
+        dict(value=asked.command, visible=bool(asked.command)),
         dict(interactive=True),
         dict(visible=not last.over and not is_first),
     )
 
 
-def _picture_of(tasks: list[Task]) -> str | None:
+def _picture_of(tasks: Sequence[Task]) -> str | None:
     """The best that there is to show so far."""
     for task in reversed(tasks):
         if task.over and task.output.exists():

@@ -26,9 +26,10 @@ def error(text: str) -> str:
     return f'<div class="status error" role="alert"><p>{html.escape(text)}</p></div>'
 
 
-def of(task: Task, place: int = 0) -> str:
+def of(task: Task) -> str:
     """How far a task is."""
     if task.state == WAITING:
+        place = task.place
         if place == 0:
             return status("Next: it begins as soon as the engine has loaded.", "waiting", 0)
         return status(f"Waiting: {place} before yours.", "waiting", 0)

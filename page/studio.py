@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -12,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .. import files, networks, painters, pictures
 from ..runs import checks
 from ..runs.job import Job
 from ..runs.like import settings_like
 from ..runs.painting import PaintingJob
-from ..settings import Page, Settings
+from ..settings import PROGRAM, Page, Settings
 from . import controls
 from .command import command
 from .folders import Folders
@@ -37,12 +39,27 @@ FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF", "
 NICENESS = 5  # of what takes minutes, beside what somebody waits for
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A painting that was asked for."""
+
+    tasks: tuple[Task, ...] = ()  # in one pass, and optimised, or one of them
+    command: str = ""  # that makes the same picture
+
+    @property
+    def over(self) -> bool:
+        return all(task.over for task in self.tasks)
+
+    def stop(self) -> None:
+        for task in self.tasks:
+            task.stop()
+
+
 @dataclass
 class Visitor:
     """What a visitor has asked for last."""
 
-    tasks: list[Task] = field(default_factory=list)  # the last painting: in one pass, optimised
-    command: str = ""
+    asked: Asked = Asked()
     seen: float = field(default_factory=time.monotonic)
 
 
@@ -80,10 +97,15 @@ class Studio:
 
     def sweep(self) -> None:
         """Delete what is too old, and forget those who have not been seen for as long."""
+        for queue in (self.quick, self.slow):
+            for task in queue.tasks():
+                for path in task.output.parent.rglob("*"):  # which it may still read
+                    with contextlib.suppress(OSError):
+                        os.utime(path)
         self.folders.sweep(self.page.keep_minutes)
         before = time.monotonic() - 60 * self.page.keep_minutes
         for folder, one in list(self.visitors.items()):
-            if one.seen < before and all(task.over for task in one.tasks):
+            if one.seen < before and one.asked.over:
                 del self.visitors[folder]
 
     def check(self, path, folder: Path) -> Path:
@@ -91,7 +113,9 @@ class Studio:
 
         Raises ValueError or OSError in one sentence.
         """
-        if not path or not self.folders.belongs(path, folder):
+        if not path:
+            raise ValueError("there is no photograph: drop one")
+        if not self.folders.belongs(path, folder):
             raise ValueError("this file is not there any more: upload it again")
         path, most = Path(path), self.page
         try:
@@ -160,7 +184,7 @@ class Studio:
         style: str | None,
         values: Mapping,
         masks: Sequence[np.ndarray | None] = (),
-    ) -> list[Task]:
+    ) -> Asked:
         """Paint: in one pass, where a painter knows the style, and optimised, where its painting is
         at hand.
 
@@ -174,7 +198,6 @@ class Studio:
 
         Raises ValueError or OSError in one sentence, before anything is begun.
         """
-        visitor = self.visitor(folder)
         content = self.check(content, folder) if content else None
         styles = [self.check(path, folder) for path in paintings]
         if style and style not in self.styles:
@@ -189,12 +212,9 @@ class Studio:
         self._check_settings(settings)
         if style and not styles and content:
             task = self.first(folder, content, style, settings.width)
-            painter = f"neural-style apply --painter {PAINTER} --style {style}"
-            visitor.command = (
-                f"{painter} --content {content.name} --width {settings.width} --output painted.png"
-            )
-            visitor.tasks = [task]
-            return visitor.tasks
+            words = [PROGRAM, "apply", "--painter", PAINTER, "--style", style]
+            words += ["--content", content.name, "--width", str(settings.width)]
+            return Asked((task,), shlex.join([*words, "--output", "painted.png"]))
         if content is None and settings.content_weights():
             raise ValueError("there is no photograph: drop one, or set the content weight to 0")
         if not styles and settings.style_weights():
@@ -211,14 +231,26 @@ class Studio:
             shapes = checks.shapes(job)
             self._check_pixels("the painting", *checks.sizes(job, shapes)[0])
         tasks.append(self._put(self.slow, job, folder, job.output))
-        visitor.tasks = tasks
         if job.settings.masks:  # which the command line reads from files of these names
             settings = dataclasses.replace(
                 settings, masks=tuple(Path(path).name for path in job.settings.masks)
             )
         names = [path.name for path in styles]
-        visitor.command = command(content and content.name, names, "painted.png", settings)
-        return tasks
+        line = command(content and content.name, names, "painted.png", settings)
+        return Asked(tuple(tasks), line)
+
+    def reduced(self, path, folder: Path, most: int = 1024) -> str:
+        """A small copy of a photograph for a browser to brush on, upright.
+
+        Raises ValueError or OSError in one sentence.
+        """
+        small = self.folders.new(folder) / "small.jpg"
+        with _any_size(), Image.open(self.check(path, folder)) as image:
+            image.draft("RGB", (most, most))
+            image = ImageOps.exif_transpose(image).convert("RGB")
+            image.thumbnail((most, most))
+            image.save(small, quality=90)
+        return str(small)
 
     def _check_settings(self, settings: Settings) -> None:
         if settings.iterations > self.page.job_iterations:

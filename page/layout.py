@@ -25,6 +25,10 @@ from .studio import FIRST_WIDTH, MOST_STYLES, STYLES, Asked, Studio, Visitor
 LOOK = 0.3  # seconds from one look at a task to the next
 PRIVATE = dict(api_visibility="private", show_progress="hidden", concurrency_limit=None)
 EMPTY = "Drop a photograph, choose a style, and press Paint."
+FIRST = (
+    "A first picture, painted in one pass. Press Paint for it in the size that you choose, and "
+    "optimised where the painting is there."
+)
 HERE = Path(__file__).parent
 
 
@@ -82,7 +86,7 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
             )
             chosen = gr.Radio(
                 [("none of these", ""), *((_words(name), name) for name in studio.styles)],
-                value="swirls",
+                value="starry_night",
                 label="A style of the painter in the package",
                 info="Painted in one pass, in seconds; then optimised, if the painting is there. "
                 f"Those of {' and '.join(map(_words, _in_package()))} are in the package; for the "
@@ -226,7 +230,7 @@ def _connect(
         async for look in _looks(visitor, is_first=True):
             yield look
 
-    async def paint(request: gr.Request, photo, style, gallery, wants_masks, *rest):
+    async def begin(request: gr.Request, photo, style, gallery, wants_masks, *rest):
         folder = _folder(studio, request)
         visitor = studio.visitor(folder)
         chosen_values = dict(zip(values, rest))
@@ -310,7 +314,7 @@ def _connect(
     paintings.upload(check_all, paintings, [paintings, shown.status], **PRIVATE)
     chosen.input(first, [content, chosen, width], **looks)
     shown.paint.click(
-        paint,
+        begin,
         [content, chosen, paintings, masked, *every, *editors],
         trigger_mode="multiple",
         **looks,
@@ -346,7 +350,7 @@ def gallery(studio: Studio, blocks: gr.Blocks) -> None:
         with gr.Column(scale=5, min_width=300):
             sheet = gr.HTML(_sheet({}, studio), elem_id="gallery-sheet")
 
-    async def paint(photo, request: gr.Request):
+    async def paint_every(photo, request: gr.Request):
         folder, done = _folder(studio, request), {}
         for number, style in enumerate(studio.styles):
             try:
@@ -369,7 +373,7 @@ def gallery(studio: Studio, blocks: gr.Blocks) -> None:
             yield _sheet(done, studio), gr.skip()
         yield gr.skip(), pieces.status("Done. Choose one of them under Paint.", "done")
 
-    button.click(paint, content, [sheet, status], **PRIVATE)
+    button.click(paint_every, content, [sheet, status], **PRIVATE)
 
 
 # A tab's name, and what makes it of the studio and the page.
@@ -479,7 +483,7 @@ def _look(asked: Asked, is_first: bool) -> tuple[dict, ...]:
     """What each of `Shown` is to be like."""
     last, text = asked.tasks[-1], pieces.of(asked.tasks[-1])
     if is_first and last.state == DONE:
-        text = pieces.status("A first picture, painted in one pass. Press Paint for more.", "done")
+        text = pieces.status(FIRST, "done")
     png, jpeg, before = (
         last.output.with_name(name) for name in (last.output.name, "painted.jpg", "before.jpg")
     )

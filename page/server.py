@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import inspect
 import os
 import signal
 import socket
@@ -66,9 +67,10 @@ def check_gradio() -> None:
 
 
 def _serve(page, studio, listening, address: str, password, stops: list, debug: bool) -> int:
-    import uvicorn  # with Gradio, which takes seconds: the socket listens meanwhile
+    with _quick_import():  # while the socket listens already
+        import uvicorn
 
-    from .application import application
+        from .application import application
 
     config = uvicorn.Config(
         application(page, studio, password),
@@ -87,6 +89,24 @@ def _serve(page, studio, listening, address: str, password, stops: list, debug: 
     server.run(sockets=[listening])
     tell(f"{PROGRAM}: the page is closed; what was uploaded is deleted")
     return 0
+
+
+@contextlib.contextmanager
+def _quick_import():
+    """Where Gradio is imported: without the stubs for editors that it writes beside each of its
+    components, which take half of the time, and a folder that may be written."""
+    getfile = inspect.getfile
+
+    def without_components(found):
+        if type(found).__name__ == "ComponentMeta":
+            raise OSError("it has no file that a stub could lie beside")
+        return getfile(found)
+
+    inspect.getfile = without_components
+    try:
+        yield
+    finally:
+        inspect.getfile = getfile
 
 
 def _listen(page: Page) -> socket.socket:

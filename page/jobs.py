@@ -108,8 +108,16 @@ class Queue:
     A worker that has died, or keeps much more memory than at first, is replaced.
     """
 
-    def __init__(self, size: int, waiting: int, niceness: int = 0, debug: bool = False):
-        self.most, self.niceness, self.debug = waiting, niceness, debug
+    def __init__(
+        self,
+        size: int,
+        waiting: int,
+        niceness: int = 0,
+        painter: str | None = None,
+        debug: bool = False,
+    ):
+        self.most = waiting
+        self.of_worker = (niceness, painter, debug)
         self.waiting: collections.deque[Task] = collections.deque()
         self.running: list[Task] = []
         self.changed = threading.Condition()
@@ -183,7 +191,7 @@ class Queue:
         """What one thread does: a worker, and task after task on it."""
         failures = 0
         while not self.closed:
-            with Worker(self.niceness, self.debug) as worker:
+            with Worker(*self.of_worker) as worker:
                 while (task := self._next(worker)) is not None:
                     try:
                         worker.do(task, lambda: self.closed)
@@ -202,10 +210,11 @@ class Queue:
 class Worker:
     """The server's end of a process that paints."""
 
-    def __init__(self, niceness: int, debug: bool):
+    def __init__(self, niceness: int, painter: str | None, debug: bool):
         context = multiprocessing.get_context("spawn")  # a fork would share Gradio's threads' locks
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, niceness, debug), daemon=True)
+        given = (theirs, niceness, painter, debug)
+        self.process = context.Process(target=work, args=given, daemon=True)
         self.process.start()
         theirs.close()
         self.settled = None  # its memory before the first job; None until it is ready

@@ -74,8 +74,8 @@ class Studio:
         self.styles = painters.styles(painters.read_config(PAINTER))
         about = painters.read_config(PAINTER)["about"]["styles"]
         self.hashes = {style["sha256"]: style["name"] for style in about}
-        self.quick = Queue(1, page.waiting, debug=debug)
-        self.slow = Queue(page.jobs, page.waiting, NICENESS, debug)
+        self.quick = Queue(1, page.waiting, painter=PAINTER, debug=debug)
+        self.slow = Queue(page.jobs, page.waiting, NICENESS, debug=debug)
 
     def start(self) -> None:
         """Start the workers."""

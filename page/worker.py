@@ -26,8 +26,15 @@ STOP = "stop"
 LEAST = 1.0  # seconds from one preview to the next
 
 
-def work(connection: Connection, niceness: int, debug: bool) -> None:
-    """Do what is sent until nothing more is, or the server is gone."""
+def work(connection: Connection, niceness: int, painter: str | None, debug: bool) -> None:
+    """Do what is sent until nothing more is, or the server is gone.
+
+    Args:
+        connection: to the server.
+        niceness: how much behind other processes it stays.
+        painter: one to have ready before it is asked for.
+        debug: print what goes wrong, and what the engine prints.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
     if hasattr(os, "nice"):
         os.nice(niceness)
@@ -37,7 +44,10 @@ def work(connection: Connection, niceness: int, debug: bool) -> None:
     threading.Thread(target=_listen, args=(connection, jobs, stops), daemon=True).start()
     try:
         with loading_keras(debug):
+            from .. import backend  # noqa: F401, which takes seconds
             from ..runs import painting, run
+        if painter:
+            _loaded(painter)
         paint = functools.partial(painting.run, load=_loaded)
     except Exception as error:
         connection.send(("failed", f"the engine does not start: {sentence(error)}"))

@@ -69,7 +69,7 @@ def make(name: str, networks: Sequence[str]):
     field, value = FIELDS[name], shown(begun())[name]
     rule, told = field.metadata, help_text(field, escape=False)
     said = dict(
-        label=FIRST.get(name, name.replace("_", " ").capitalize()),
+        label=FIRST.get(name) or _label(name),
         info=told[:1].upper() + told[1:],
         value=value,
         elem_id=f"setting-{name}",
@@ -84,10 +84,16 @@ def make(name: str, networks: Sequence[str]):
         return (gr.Radio if name in RADIO else gr.Dropdown)(offered, **said)
     if _TYPES[name] is bool:
         return gr.Checkbox(**said)
-    if is_list(name) or kind(name) is str:
+    # A box for numbers shows, and gives, 0 where there is none.
+    if is_list(name) or kind(name) is str or optional(name):
         return gr.Textbox(placeholder=rule["none"] or "", max_lines=1, **said)
-    whole = kind(name) is int
-    return gr.Number(precision=0 if whole else None, placeholder=rule["none"] or "", **said)
+    return gr.Number(precision=0 if kind(name) is int else None, **said)
+
+
+def _label(name: str) -> str:
+    words = {"tv": "TV", "lbfgs": "L-BFGS", "eps": "epsilon"}
+    told = " ".join(words.get(word, word) for word in name.split("_"))
+    return told[:1].upper() + told[1:]
 
 
 def begun() -> Settings:
@@ -112,8 +118,10 @@ def shown(settings: Settings) -> dict:
             value = WIDTH
         elif is_list(name):
             value = " ".join(map(str, value or ()))
-        elif kind(name) is str and value is None:
+        elif value is None:
             value = ""
+        elif optional(name) and kind(name) in (int, float):
+            value = f"{value:g}"
         values[name] = value
     return values
 
@@ -144,12 +152,22 @@ def settings_of(values: Mapping, styles: int) -> Settings:
             if not optional(name):
                 continue
             value = None
-        elif kind(name) is int and isinstance(value, float) and value.is_integer():
-            value = int(value)
+        elif kind(name) in (int, float):
+            value = _number(name, value)
         chosen[name] = value
     if styles == 0:
         chosen["style_blend_weights"] = None
     return Settings(**chosen)
+
+
+def _number(name: str, value):
+    """A whole number where that is what it is, of a number or the text of one."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError(f"{flag(name)} is a number, not {value}") from None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _several(name: str, text: str) -> tuple | None:

@@ -89,7 +89,8 @@ def test_what_is_typed_into_the_controls_is_what_is_set():
         "strength": 0.7,
         "style_scales": 0.5,
         "iterations": 30.0,
-        "lbfgs_round": None,
+        "lbfgs_round": "",
+        "feather": "2.5",
         "warm_start": "",
         "colors": "content",
     }
@@ -97,6 +98,7 @@ def test_what_is_typed_into_the_controls_is_what_is_set():
     assert settings.style_layers == ("relu1_1:0.5", "relu2_1")
     assert settings.style_blend_weights == (2.0, 1.0) and settings.style_scales == (0.5, 0.5)
     assert (settings.strength, settings.iterations, settings.warm_start) == (0.7, 30, None)
+    assert (settings.lbfgs_round, settings.feather) == (None, 2.5)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,8 @@ def test_what_is_typed_into_the_controls_is_what_is_set():
         ({"checkpoint_output": "/tmp/%d.png"}, "--checkpoint-output is not to be chosen"),
         ({"style_blend_weights": "much"}, "--style-blend-weights takes numbers"),
         ({"strength": 2.0}, "--strength"),
+        ({"feather": "wide"}, "--feather is a number, not wide"),
+        ({"iterations": 2.5}, "--iterations is a whole number"),
         ({"iterations": {"a": 1}}, "--iterations is a whole number"),
     ],
 )

@@ -40,9 +40,24 @@ EVER = FAST | {"iterations": 1900, "width": 96}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Its process, its address, and the folder that its own is in."""
-    temporary = tmp_path_factory.mktemp("temporary")
+def servers():
+    """Those that were started: one, and another where a test has ended it."""
+    found = []
+    yield found
+    for process in found:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def server(servers, tmp_path_factory):
+    """A process, with its address, and the folder that its own folder is in."""
+    if not servers or servers[-1].poll() is not None:
+        servers.append(started(tmp_path_factory.mktemp("temporary")))
+    return servers[-1]
+
+
+def started(temporary):
     environment = {**os.environ, PASSWORD: SECRET, "TMPDIR": str(temporary)}
     command = [sys.executable, "-m", "neural_style_keras", "page", "--no-browser", "--user", USER]
     limits = ["--megapixels", "1", "--upload-megabytes", "1", "--unwatched-seconds", "5"]
@@ -52,9 +67,7 @@ def server(tmp_path_factory):
     found = re.search(r"http://\S+", process.stdout.readline())
     assert found, "the page did not start"
     process.address, process.folder = found[0], temporary
-    yield process
-    process.kill()
-    process.wait()
+    return process
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def shown(settings: Settings) -> dict:
             value = " ".join(map(str, value or ()))
         elif value is None:
             value = ""
-        elif optional(name) and kind(name) in (int, float):
+        elif name not in SLIDERS and optional(name) and kind(name) in (int, float):
             value = f"{value:g}"
         values[name] = value
     return values

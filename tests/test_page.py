@@ -80,6 +80,7 @@ def test_every_setting_has_a_control_or_is_withheld():
 def test_the_controls_of_a_recipe_give_the_recipe(name):
     values = controls.shown(controls.of_recipe(name))
     assert controls.settings_of(values, 1) == preset(name, width=controls.WIDTH)
+    assert all(isinstance(values[one], (int, float)) for one in controls.SLIDERS)
 
 
 def test_what_is_typed_into_the_controls_is_what_is_set():

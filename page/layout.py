@@ -102,6 +102,7 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
                 height=150,
                 object_fit="contain",
                 allow_preview=False,
+                fit_columns=False,
                 sources=["upload"],
                 buttons=[],
                 elem_id="paintings",

@@ -66,7 +66,8 @@ def make(name: str, networks: Sequence[str]):
     """The control of a setting, with its help and the value that the page begins with."""
     import gradio as gr
 
-    field, value = FIELDS[name], shown(begun())[name]
+    field = FIELDS[name]
+    value = networks[0] if name == "network" else shown(begun())[name]
     rule, told = field.metadata, help_text(field, escape=False)
     said = dict(
         label=FIRST.get(name) or _label(name),

@@ -146,7 +146,7 @@ def _result() -> Shown:
     curve = gr.HTML(elem_id="curve")
     line = gr.Code(
         label="The command line that makes the same picture",
-        language="shell",
+        language=None,
         interactive=False,
         visible=False,
         wrap_lines=True,
@@ -273,9 +273,9 @@ def _connect(
         return [gr.skip(), *(found[name] for name in values), told]
 
     def begin_recipe(name):
-        """A recipe's settings in every control but the size."""
+        """A recipe's settings in every control but those of the size and of the network."""
         found = controls.shown(controls.of_recipe(name))
-        kept = [gr.skip() if one == "width" else found[one] for one in values]
+        kept = [gr.skip() if one in ("width", "network") else found[one] for one in values]
         return [gr.update(info=_about(name)), *kept]
 
     def check(photo, request: gr.Request):

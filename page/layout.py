@@ -420,7 +420,8 @@ def _api(studio: Studio) -> None:
             if not isinstance(chosen, dict):
                 raise ValueError("the settings are a JSON object of names and values")
             base = controls.of_recipe(recipe)
-            values = {name: getattr(base, name) for name in controls.NAMES} | chosen
+            values = {name: getattr(base, name) for name in controls.NAMES}
+            values |= {"network": next(iter(studio.networks))} | chosen
             asked = await asyncio.to_thread(
                 studio.paint, folder, content, styles or [], style or None, values
             )

@@ -26,7 +26,7 @@ import psutil
 from gradio_client import Client, handle_file
 from neural_style_keras import files, pictures
 
-SMALL = {"width": 128, "iterations": 5, "network": "compact", "warm_start": None, "scales": "off"}
+SMALL = {"width": 128, "iterations": 5, "network": "compact"}
 LONG = {"width": 512, "iterations": 2000, "network": "compact"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import math
 import numbers
 import os
@@ -27,6 +28,8 @@ USUAL_PIXELS = 512 * 384
 # In a path that many pictures are written by: where the names of its content and its style go.
 PLACES = ("{name}", "{style}")
 LOCAL_CLUSTER = "local"  # of --cluster: this machine's own processes
+PASSWORD = "NEURAL_STYLE_PASSWORD"  # the variable that the page's --user's is in
+
 NEXT_STYLE = "/"  # in --style-layers, between the layers of a style and of the next
 
 # What --help groups by: what a person wants to do.
@@ -40,6 +43,8 @@ CLUSTER = "choose many machines"
 TALK = "talk to the program"
 PAINTER = "choose the painter"
 TRAINING = "choose how it learns"
+LISTEN = "choose where the page listens"
+LIMITS = "choose what visitors may ask for"
 
 
 def _option(
@@ -889,6 +894,95 @@ class Training:
             object.__setattr__(self, "minutes", 60.0)
 
 
+@dataclass(frozen=True)
+class Page:
+    """Where the page in the browser listens, and what those who come to it may ask for.
+
+    Raises ValueError as `Settings` does.
+    """
+
+    host: str = _option(
+        "127.0.0.1",
+        LISTEN,
+        "the address to listen on; any but this machine's own needs --user, since whoever reaches "
+        "it can use this machine",
+        meta="ADDRESS",
+    )
+    port: int | None = _option(
+        None,
+        LISTEN,
+        "the port",
+        least=1,
+        most=65535,
+        none="7860, or the next that is free",
+        meta="N",
+    )
+    user: str | None = _option(
+        None,
+        LISTEN,
+        "ask visitors for this name and for the password that is typed when it starts, or is in "
+        f"the environment as {PASSWORD}",
+        none="nobody is asked",
+        meta="NAME",
+    )
+    browser: bool = _option(True, LISTEN, "open no browser")
+
+    jobs: int = _option(1, LIMITS, "pictures that are optimised at once", least=1, meta="N")
+    waiting: int = _option(
+        50, LIMITS, "pictures that may wait for their turn; others are refused", least=0, meta="N"
+    )
+    upload_megabytes: float = _option(
+        32.0, LIMITS, "most megabytes of a picture that is uploaded", above=0, meta="MB"
+    )
+    megapixels: float = _option(
+        32.0,
+        LIMITS,
+        "most megapixels of a picture that is uploaded, or painted; it is refused before it is "
+        "decoded",
+        above=0,
+        meta="MP",
+    )
+    job_minutes: float = _option(
+        120.0,
+        LIMITS,
+        "minutes after which a picture ends with the best so far",
+        above=0,
+        meta="MINUTES",
+    )
+    job_iterations: int = _option(2000, LIMITS, "most --iterations of a picture", least=1, meta="N")
+    unwatched_seconds: float = _option(
+        20.0,
+        LIMITS,
+        "seconds after which a picture is stopped that nobody watches any more, the page being "
+        "closed",
+        above=0,
+        meta="SECONDS",
+    )
+    keep_minutes: float = _option(
+        60.0,
+        LIMITS,
+        "minutes after which what was uploaded, and what was painted, is deleted; all of it is at "
+        "the end",
+        above=0,
+        meta="MINUTES",
+    )
+
+    def __post_init__(self):
+        _check_fields(self)
+        if self.user is None and not self.is_private():
+            raise ValueError(
+                f"--host {self.host} lets other machines in, and whoever reaches the page can use "
+                "this one: it needs --user NAME"
+            )
+
+    def is_private(self) -> bool:
+        """Whether nobody but this machine's own users can reach the page."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
 def preset(name: str, **changes) -> Settings:
     """The settings of a published recipe, with changes.
 
@@ -914,7 +1008,7 @@ def check_each(name: str, values: Sequence | None, count: int) -> None:
 
 def flag(name: str) -> str:
     """The command line's spelling of a setting: `style_weight` is `--style-weight`."""
-    return "--no-cache" if name == "cache" else "--" + name.replace("_", "-")
+    return ("--no-" if name in ("cache", "browser") else "--") + name.replace("_", "-")
 
 
 def _check_fields(settings) -> None:

@@ -9,4 +9,5 @@ COMMANDS = {
     "train": "train a network that paints any photograph in one pass",
     "apply": "paint photographs with such a network",
     "painters": "list them with their styles",
+    "page": "do all this on a page in the browser",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from .progress import Reporter
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from ..painters.architecture import Painter
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,13 @@ def check_arguments(job: PaintingJob) -> None:
         raise ValueError("--height is that of a texture; a photograph's follows its width")
 
 
-def run(job: PaintingJob) -> int:
-    """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int:
+    """Do it. Returns the exit code; raises OSError or ValueError in one sentence.
+
+    Args:
+        job: the pictures, and how.
+        load: from a painter's name or file to the painter.
+    """
     names, jobs = asked(job)
     s, is_many = job.settings, jobs[0].is_one_of_many
     sizes = {} if is_many else {jobs[0].output: checked(jobs[0])}
@@ -63,7 +71,7 @@ def run(job: PaintingJob) -> int:
         with loading_keras(s.debug):
             from .. import backend
         with backend.device(s.device):
-            painter = painters.load(job.painter)
+            painter = load(job.painter)
             file = files.named(painters.find(job.painter))
 
             def paint(one):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -42,6 +43,8 @@ def run_one(
     job: Job,
     objective: Callable[..., Objective] | None = None,
     tile: Callable[..., int] | None = None,
+    reporter: progress.Reporter | None = None,
+    stops: list | None = None,
 ) -> int:
     """Do one.
 
@@ -50,10 +53,13 @@ def run_one(
         objective: what makes the objectives of its stages; `Objective` if not given.
         tile: chooses the tile, of the picture's width and height, the settings with the tile that
             memory allows, and the network; that one if not given.
+        reporter: who is told how far it is; the person at the terminal if not given.
+        stops: once there is the number of a signal in it, the run ends with the best picture so
+            far; filled by Ctrl-C and SIGTERM if not given.
     """
     may_be_complete, shapes, sizes = checked(job)
-    reporter = progress.Reporter(job.settings.quiet)
-    with stop_signals() as signals:
+    reporter = reporter or progress.Reporter(job.settings.quiet)
+    with stop_signals() if stops is None else contextlib.nullcontext(stops) as signals:
         _say_pictures(reporter, job, shapes, sizes)
         masks = read_masks(job, sizes)
         for line in lines(job, masks):

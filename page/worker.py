@@ -1,0 +1,154 @@
+"""A process that paints, one job at a time: what it is sent is done, what happens is sent back.
+
+It is the command line's own run (`runs.run`, `runs.painting`), with a reporter that speaks to the
+server instead of to a terminal. What it sends is a tuple: ("ready",), ("said", line), ("begun",
+iterations), ("at", iteration), ("shown", report), ("ended", stopped), ("failed", sentence).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from ..runs.console import loading_keras, sentence
+from ..runs.job import Job
+from ..runs.progress import Reporter
+
+STOP = "stop"
+LEAST = 1.0  # seconds from one preview to the next
+
+
+def work(connection: Connection, niceness: int, painter: str | None, debug: bool) -> None:
+    """Do what is sent until nothing more is, or the server is gone.
+
+    Args:
+        connection: to the server.
+        niceness: how much behind other processes it stays.
+        painter: one to have ready before it is asked for.
+        debug: print what goes wrong, and what the engine prints.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
+    if hasattr(os, "nice"):
+        os.nice(niceness)
+    if not debug:
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    jobs, stops = queue.SimpleQueue(), []
+    threading.Thread(target=_listen, args=(connection, jobs, stops), daemon=True).start()
+    try:
+        with loading_keras(debug):
+            from .. import backend  # noqa: F401, which takes seconds
+            from ..runs import painting, run
+        if painter:
+            _loaded(painter)
+        paint = functools.partial(painting.run, load=_loaded)
+    except Exception as error:
+        connection.send(("failed", f"the engine does not start: {sentence(error)}"))
+        return
+    connection.send(("ready",))
+    while True:
+        job = jobs.get()
+        try:
+            if isinstance(job, Job):
+                code = run.run_one(job, reporter=Telling(connection, job.output), stops=stops)
+                content, output = job.content, job.output
+            else:
+                code = paint(job)
+                [content], output = job.contents, Path(job.output)
+            _leave_for_a_browser(content, output)
+            connection.send(("ended", code != 0))
+        except Exception as error:
+            if debug:
+                import traceback
+
+                traceback.print_exc()
+            connection.send(("failed", sentence(error)))
+
+
+def _listen(connection: Connection, jobs: queue.SimpleQueue, stops: list) -> None:
+    """Take what is sent. Where the server is gone, there is nobody to paint for."""
+    try:
+        while True:
+            given = connection.recv()
+            if given == STOP:
+                stops.append(signal.SIGTERM)
+            else:
+                stops.clear()
+                jobs.put(given)
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _leave_for_a_browser(content: Path | None, output: Path) -> None:
+    """Beside the painting, the same as a JPEG, with its settings inside, and the photograph at its
+    size: any browser shows them, and they are small."""
+    if not output.exists():
+        return
+    from .. import pictures
+
+    painted = pictures.read(output)
+    pictures.write(output.with_name("painted.jpg"), painted, pictures.comment(output))
+    if content is not None:
+        before = pictures.resize(pictures.read(content), *painted.shape[1::-1])
+        pictures.write(output.with_name("before.jpg"), before)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(name: str):
+    from .. import painters
+
+    painter = painters.load(name)
+    # Each photograph has a shape of its own, for which a compiled function is made anew: it takes
+    # longer than the picture.
+    painter.painted = lambda pictures, shares: painter((pictures, shares))
+    return painter
+
+
+class Telling(Reporter):
+    """Sends what a terminal would show, and leaves the picture so far beside the output."""
+
+    def __init__(self, connection: Connection, output: Path):
+        super().__init__(quiet=True)
+        self.connection, self.output = connection, output
+        self.told = self.shown = 0.0
+
+    def say(self, text: str) -> None:
+        self.connection.send(("said", text))
+
+    def begin(self, stages, layers, start: int = 0) -> None:
+        super().begin(stages, layers, start)
+        self.connection.send(("begun", self.iterations))
+
+    def step(self, iteration: float) -> None:
+        if time.monotonic() - self.told > LEAST / 2:
+            self.told = time.monotonic()
+            self.connection.send(("at", iteration))
+
+    def update(self, progress) -> None:
+        report = {
+            "iteration": progress.iteration,
+            "losses": {**progress.losses.terms, "total": progress.losses.total},
+            "seconds_left": self.seconds_left(progress),
+            "picture": None,
+        }
+        # The start is noise, and no picture yet.
+        if progress.iteration and time.monotonic() - self.shown > LEAST and not progress.is_last:
+            self.shown = time.monotonic()
+            report["picture"] = self._preview(progress)
+        self.connection.send(("shown", report))
+
+    def _preview(self, progress) -> Path | None:
+        from .. import pictures
+
+        path = self.output.with_name(f"preview-{progress.iteration}.jpg")
+        with contextlib.suppress(OSError):  # a full disk must not cost the run
+            pictures.write(path, progress.image)
+            return path
+        return None

@@ -15,7 +15,7 @@ WITHHELD = {
     *("masks", "style_masks", "initial", "painter", "style", "preserve_colors"),
     *("checkpoint_output", "checkpoint_iterations", "progress_write", "progress_plot"),
     *("state_minutes", "resume", "overwrite", "print_iterations"),
-    *("cache", "device", "quiet", "debug", "alpha"),
+    *("cache", "device", "cluster", "cluster_cpus", "cluster_gpus", "quiet", "debug", "alpha"),
 }
 # What is seen at once, with the words of somebody who has never seen a flag.
 FIRST = {

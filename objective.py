@@ -56,6 +56,7 @@ class Objective:
         tile: int = 0,
         masks: pictures.Masks | None = None,
         on_tile: Callable[[float], None] = lambda share: None,
+        more: Sequence[losses.Term] = (),
     ):
         """Build the network down to the deepest layer in use and take its targets.
 
@@ -68,6 +69,7 @@ class Objective:
             masks: where each style goes and what of it is taken, of any size; where nothing is
                 painted, the content's pixels stand in the image's place.
             on_tile: called after each tile of a gradient with the share of it that is done.
+            more: terms besides those of the settings, each of which is a sum over positions.
 
         Raises:
             ValueError: for a picture too small for the deepest layer, a layer that the network
@@ -76,7 +78,8 @@ class Objective:
         """
         masks = masks or pictures.Masks()
         pixels = math.prod(content.shape[-3:-1])
-        self.terms = losses.terms(settings, len(styles), bool(masks.regions), pixels)
+        own = losses.terms(settings, len(styles), bool(masks.regions), pixels)
+        self.terms = [*own, *more]
         names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
         check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
         self.network = vgg.build(
@@ -95,7 +98,7 @@ class Objective:
         halo = -(-max(1, parameters.reach(names)) // stride) * stride if tile else 0
         self._cut = functools.partial(grid, tile=tile, halo=halo)
         self._mean_pixel = parameters.mean_pixel
-        self._compiled, self._on_tile = {}, on_tile
+        self._compiled, self.on_tile = {}, on_tile
 
         self.size = content.shape[-3:-1]
         self.tiles = self._cut(*self.size)
@@ -105,13 +108,26 @@ class Objective:
             self._painted = ops.convert_to_tensor(mask[..., np.newaxis])
             photograph = vgg.preprocess(content, self._mean_pixel)
             self._photograph = ops.convert_to_tensor(photograph, "float32")
-        by_position = [term for term in self.terms if not hasattr(term, "loss")]
         # What each term compares each tile with, and then what it compares the sums with.
-        self.taken = [
+        self.taken = self._taken(content, masks)
+        self.targets = self.targets_of(styles, masks.styles)
+
+    def aim(self, content: np.ndarray, more: Sequence[losses.Term] = ()) -> None:
+        """Judge by another content of the same size, and by others of the terms `more` that it was
+        built with: what was taken of the styles stays, and so does all that is compiled.
+
+        For a content without masks.
+        """
+        self.terms = [*self.terms[: len(self.terms) - len(more)], *more]
+        self.taken = self._taken(content, pictures.Masks())
+
+    def _taken(self, content: np.ndarray, masks: pictures.Masks) -> list:
+        """What each term takes of each tile of the content."""
+        by_position = [term for term in self.terms if not hasattr(term, "loss")]
+        return [
             tree.map_structure(_constant, [term.take(view) for term in self.terms])
             for view in self._views(content, by_position, masks.regions, masks.painted)
         ]
-        self.targets = self.targets_of(styles, masks.styles)
 
     def targets_of(
         self, styles: Sequence[np.ndarray], masks: Sequence[np.ndarray | None] = ()
@@ -148,12 +164,14 @@ class Objective:
         each = ops.zeros_like(image[:, 0, 0, 0])
         return ops.stack([value + each for value in values], axis=1)
 
-    def __call__(self, image):
+    def __call__(self, image, taken=None):
         """(n, H, W, 3) less the mean pixel -> float32: the loss of each term, and their sum.
 
-        For an objective without tiles only; it can be traced and differentiated.
+        For an objective without tiles only; it can be traced and differentiated. What is compiled
+        of it takes `taken[0]` as an argument, lest the content be a constant of it.
         """
-        [tile], [taken] = self.tiles, self.taken
+        [tile] = self.tiles
+        taken = self.taken[0] if taken is None else taken
         return self._losses(self._sums(self.composed(image), taken, tile.shape))
 
     def composed(self, image):
@@ -175,7 +193,7 @@ class Objective:
         """The losses of (n, H, W, 3) less the mean pixel, whole or by tiles."""
         if len(self.tiles) == 1:
             whole = self._once("whole", lambda: backend.uncompiled(self, self.network))
-            return self._named(whole(ops.convert_to_tensor(image)))
+            return self._named(whole(ops.convert_to_tensor(image), self.taken[0]))
         return self._named(self._losses(self._gather(self.composed(image))))
 
     def gradient(self, image) -> tuple[Losses, np.ndarray]:
@@ -190,12 +208,12 @@ class Objective:
         if len(self.tiles) > 1:
             return self._gradient_by_tiles(image)
 
-        def of_image(image):
-            values = self(image)
+        def of_image(image, taken):
+            values = self(image, taken)
             return values[-1], values
 
         run = self._once("gradient", lambda: backend.differentiated(of_image, self.network))
-        values, gradient = run(ops.convert_to_tensor(image))
+        values, gradient = run(ops.convert_to_tensor(image), self.taken[0])
         return self._named(values), ops.convert_to_numpy(gradient)
 
     def _gradient_by_tiles(self, image):
@@ -225,7 +243,7 @@ class Objective:
             view = tile.crop(gradient)
             view += ops.convert_to_numpy(part)
             # The second pass goes through the tiles forward and back, the first only forward.
-            self._on_tile((1 + 2 * i / len(self.tiles)) / 3)
+            self.on_tile((1 + 2 * i / len(self.tiles)) / 3)
         if self._painted is not None:
             gradient *= ops.convert_to_numpy(self._painted)
         return self._named(values), gradient
@@ -244,7 +262,7 @@ class Objective:
             sums = run(ops.convert_to_tensor(tile.crop(image)), taken)
             sums = tree.map_structure(lambda x: ops.convert_to_numpy(x).astype(np.float64), sums)
             total = sums if total is None else _added(total, sums)
-            self._on_tile(i / len(self.tiles) / 3)
+            self.on_tile(i / len(self.tiles) / 3)
         return tree.map_structure(lambda x: ops.convert_to_tensor(x.astype(np.float32)), total)
 
     def _sums(self, crop, taken, shape: Shape):

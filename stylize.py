@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import memory, pictures
+from .losses import Term
 from .minimise.descent import Descent
 from .minimise.rescaling import enlarged, rescaled
 from .minimise.schedule import Stage, schedule
@@ -82,6 +83,8 @@ def stylize(
     warm: Parameters | None = None,
     on_step: Callable[[float], None] = lambda iteration: None,
     masks: pictures.Masks | None = None,
+    more: Sequence[Term] = (),
+    minimisers: dict | None = None,
 ) -> Iterator[Progress]:
     """Optimise a picture until its content and its style are those asked for.
 
@@ -104,6 +107,10 @@ def stylize(
             done, and in tiles the share of the present one.
         masks: where each style goes and what of it is taken. The image that is given is free where
             nothing is painted: `pictures.composed` puts the content there.
+        more: terms besides those of the settings.
+        minimisers: what runs of the same sizes, styles and settings but for the iterations share,
+            as those of a film's frames: at first {}. Each finds here what those before it have
+            built and compiled. For contents without masks.
 
     Raises:
         ValueError: for inputs that cannot be; see `Objective` and `region_sides`.
@@ -131,7 +138,7 @@ def stylize(
     # Each is called once and then gone, and with the last one the content and the styles: a large
     # picture is not kept for nothing.
     begins = collections.deque(
-        functools.partial(_begin, stage, content, styles, settings, masks, course)
+        functools.partial(_begin, stage, content, styles, settings, masks, course, more, minimisers)
         for stage in stages
     )
     begins[0] = functools.partial(begins[0], image, optimizer, is_continued)
@@ -278,6 +285,8 @@ def _begin(
     settings: Settings,
     masks: pictures.Masks | None,
     course: _Course,
+    more: Sequence[Term],
+    minimisers: dict | None,
     image: np.ndarray,
     state: list[np.ndarray],
     is_continued: bool = False,
@@ -285,19 +294,35 @@ def _begin(
     """The minimiser of a stage, begun where the one before it, of any size, ended; or, if it
     `is_continued`, where it was interrupted itself."""
     factor = stage.width / content.shape[1]
+    content = pictures.resize(content, stage.width, stage.height)
+    image = enlarged(image, (stage.height, stage.width))
+    image = _shifted(image, course.mean_pixel, stage.network.mean_pixel)
+    which = stage.width, stage.height, stage.is_warm, stage.lbfgs_memory
+    if minimisers and which in minimisers:
+        minimiser = minimisers[which]
+        minimiser.objective.on_tile = course.on_tile
+        minimiser.objective.aim(content, more)
+        minimiser.begin(image, state)
+        return minimiser
     objective = Objective(
-        pictures.resize(content, stage.width, stage.height),
+        content,
         [_resized(style, factor) for style in styles],
         settings,
         stage.network,
         int(settings.tile),
         masks,
         on_tile=course.on_tile,
+        more=more,
     )
-    image = enlarged(image, (stage.height, stage.width))
-    image = _shifted(image, course.mean_pixel, stage.network.mean_pixel)
     if not is_continued:
         image = objective.begun(image)
+    minimiser = _minimiser(objective, stage, settings, image, state, is_continued)
+    if minimisers is not None:
+        minimisers[which] = minimiser
+    return minimiser
+
+
+def _minimiser(objective, stage: Stage, settings: Settings, image, state, is_continued: bool):
     if settings.optimizer != "lbfgs":
         return Descent(objective, image, settings, state, stage.network.mean_pixel, is_continued)
     from .minimise.lbfgs import LBFGS  # and with it scipy, which the others do without

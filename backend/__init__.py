@@ -10,8 +10,9 @@ with the same names in each:
     Compile `run(x, *rest) -> (more, gradient)` of a function (x, *rest) -> (scalar, more): the
     gradient of the scalar with respect to x, a tensor or a nested structure of tensors.
 `stepper(loss, frozen, variable, optimizer)`
-    Compile `run(n)`: n steps of the optimiser on the variable without Python in between. `loss`
-    goes from the variable's value to a scalar; the Keras optimiser is built for that variable.
+    Compile `run(n, *rest)`: n steps of the optimiser on the variable without Python in between.
+    `loss` goes from the variable's value and the rest, tensors in nested structures, to a scalar;
+    the Keras optimiser is built for that variable.
 `applier(variable, optimizer)`
     Compile `run(gradient)`: one step of the optimiser on the variable.
 `device_count(kind)`

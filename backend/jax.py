@@ -29,17 +29,18 @@ def stepper(loss, frozen, variable, optimizer):
     gradient = jax.grad(_stateless(loss, frozen), argnums=1)
 
     @jax.jit
-    def run(n, weights, value, state):
+    def run(n, weights, value, state, rest):
         def step(_, carried):
             value, state = carried
-            [value], state = optimizer.stateless_apply(state, [gradient(weights, value)], [value])
+            slope = gradient(weights, value, *rest)
+            [value], state = optimizer.stateless_apply(state, [slope], [value])
             return value, state
 
         return jax.lax.fori_loop(0, n, step, (value, state))
 
-    def steps(n):
+    def steps(n, *rest):
         state = [v.value for v in optimizer.variables]
-        value, state = run(n, _weights(frozen), variable.value, state)
+        value, state = run(n, _weights(frozen), variable.value, state, rest)
         variable.assign(value)
         for v, new in zip(optimizer.variables, state):
             v.assign(new)

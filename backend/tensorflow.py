@@ -28,18 +28,18 @@ def differentiated(function, frozen):
 
 
 def stepper(loss, frozen, variable, optimizer):
-    def step(i):
-        with tf.GradientTape() as tape:
-            value = loss(variable.value)
-        optimizer.apply([tape.gradient(value, variable.value)], [variable])
-        return [i + 1]
-
     @tf.function(autograph=False)
-    def run(n):
+    def run(n, *rest):
+        def step(i):
+            with tf.GradientTape() as tape:
+                value = loss(variable.value, *rest)
+            optimizer.apply([tape.gradient(value, variable.value)], [variable])
+            return [i + 1]
+
         tf.while_loop(lambda i: i < n, step, [tf.constant(0)])
 
     # A tensor, since a Python number would be a constant, and each new one compiled anew.
-    return lambda n: run(tf.constant(n))
+    return lambda n, *rest: run(tf.constant(n), *rest)
 
 
 def applier(variable, optimizer):

@@ -29,9 +29,9 @@ def differentiated(function, frozen):
 def stepper(loss, frozen, variable, optimizer):
     step = applier(variable, optimizer)
 
-    def run(n):
+    def run(n, *rest):
         for _ in range(n):
-            [gradient] = torch.autograd.grad(loss(variable.value), variable.value)
+            [gradient] = torch.autograd.grad(loss(variable.value, *rest), variable.value)
             step(gradient)
 
     return run

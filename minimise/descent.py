@@ -43,19 +43,11 @@ class Descent:
         self.variable = keras.Variable(start.copy(), name="image")
         self.optimizer = optimizer(settings)
         self.optimizer.build([self.variable])
-        moments = 0
-        for variable, value in zip(self.optimizer.variables, state):
-            if value.ndim == 4:
-                moments += 1
-                value = rescaled_moment(value, start.shape[1:3], moments)
-            variable.assign(value)
+        self._kept = list(self.optimizer.variables)  # its own, without those of the average
         self.average = None
         if settings.average:
             self.average = Average(self.variable, self.optimizer, settings.average)
-        if self.average and is_continued:
-            *_, taken, image = state
-            self.average.taken.assign(taken)
-            self.variable.assign(image)
+        self._restore(state, is_continued)
         low = np.asarray(-mean_pixel, np.float32)
 
         def after_step(image):
@@ -66,17 +58,41 @@ class Descent:
             self.variable.constraint = after_step
         if len(objective.tiles) == 1:
             self._steps = backend.stepper(
-                lambda x: objective(x)[-1], objective.network, self.variable, self.optimizer
+                lambda x, taken: objective(x, taken)[-1],
+                *(objective.network, self.variable, self.optimizer),
             )
         else:
             self._apply = backend.applier(self.variable, self.optimizer)
             self._steps = self._steps_by_tiles
 
+    def begin(self, start: np.ndarray, state: list[np.ndarray]) -> None:
+        """Begin anew at another image of the same size, as a new instance would; what is compiled
+        stays."""
+        self.variable.assign(start.copy())
+        for variable in self.optimizer.variables:
+            if variable.name != "learning_rate":
+                variable.assign(ops.zeros_like(variable))
+        if self.average:
+            self.average.image.assign(start.copy())
+        self._restore(state)
+
+    def _restore(self, state: list[np.ndarray], is_continued: bool = False) -> None:
+        size, moments = self.variable.shape[1:3], 0
+        for variable, value in zip(self._kept, state):
+            if value.ndim == 4:
+                moments += 1
+                value = rescaled_moment(value, size, moments)
+            variable.assign(value)
+        if self.average and is_continued:
+            *_, taken, image = state
+            self.average.taken.assign(taken)
+            self.variable.assign(image)
+
     def advance(self, n: int) -> int:
-        self._steps(n)
+        self._steps(n, self.objective.taken[0])
         return n
 
-    def _steps_by_tiles(self, n: int) -> None:
+    def _steps_by_tiles(self, n: int, _) -> None:
         for _ in range(n):
             self._apply(self._gradient())
 

@@ -215,6 +215,11 @@ class LBFGS:
             self.on = Device(settings.lbfgs_memory, start.shape, scale)
         self.low = self.on.vector(-mean_pixel)
         self.high = self.on.vector(255 - mean_pixel)
+        self.begin(start, state)
+
+    def begin(self, start: np.ndarray, state=()) -> None:
+        """Begin anew at another image of the same size, as a new instance would; what is compiled
+        stays."""
         self.finished = False
         self.count = 0  # evaluations since the curvature was forgotten
         self.guess = 0.0  # γ; 0 for a first step of FIRST_STEP

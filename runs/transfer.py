@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import backend, networks, pictures, vgg
+from ..losses import Term
 from ..networks import normalization
 from ..objective import check_sizes, region_sides
 from ..pictures import Masks
@@ -170,10 +171,21 @@ def resolved(
 
 
 def painted(
-    content, styles, settings, shapes, used, initial, state, stop, on_step, masks: Masks
+    content,
+    styles,
+    settings,
+    shapes,
+    used,
+    initial,
+    state,
+    stop,
+    on_step,
+    masks: Masks,
+    more: Sequence[Term] = (),
+    minimisers: dict | None = None,
 ) -> Iterator[Progress]:
-    """As `transfer_style`, with settings from `resolved`, the shapes that they were for, and masks
-    from `placed_masks`."""
+    """As `transfer_style`, with settings from `resolved`, the shapes that they were for, masks from
+    `placed_masks`, and what `stylize` takes besides."""
     if content is None:  # a canvas for the noise, that nothing looks at
         content = np.zeros((*shapes[0][::-1], 3), np.float32)
         if initial is None:
@@ -190,7 +202,8 @@ def painted(
         if settings.painter and initial is None and state is None:
             initial = _first_picture(content, settings)
         steps = stylize(
-            content, styles, settings, used.network, initial, state, stop, used.warm, on_step, masks
+            *(content, styles, settings, used.network, initial, state, stop, used.warm, on_step),
+            *(masks, more, minimisers),
         )
     steps = _on_device(steps, settings.device)
     if settings.colors == "content":

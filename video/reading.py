@@ -1,0 +1,210 @@
+"""Films -> frames, by PyAV: upright, with square pixels, each with its time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from .. import pictures
+
+HIGH = 720  # rows from which on a film that does not say so is in BT.709, as players take it
+UNSPECIFIED = 2  # the colour space of such a film
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What a film is, from its headers and its first frame."""
+
+    path: str
+    width: int  # upright, with square pixels
+    height: int
+    rate: Fraction  # frames a second, on average
+    time_base: Fraction
+    frames: int | None  # as its container says; None where it does not
+    sound: tuple[str, ...]  # the codec of each stream of it
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a film."""
+
+    time: Fraction  # seconds since the film's beginning
+    duration: Fraction | None  # seconds, where the container says
+    picture: np.ndarray  # (H, W, 3) uint8 RGB
+
+
+class Damage:
+    """What of a film could not be read, counted while it is."""
+
+    def __init__(self):
+        self.packets = 0
+        self.reason = ""
+
+    def __bool__(self):
+        return self.packets > 0
+
+    def count(self, error: Exception) -> None:
+        self.packets += 1
+        self.reason = _words(error)
+
+
+def probe(path) -> Clip:
+    """What a film is.
+
+    Raises OSError, in one sentence, if there is no such file, or it is no film or holds no frame
+    that can be read; and ValueError for one that is transparent.
+    """
+    with opened(path) as container:
+        stream = moving(container, path)
+        damage = Damage()
+        first = next(_decoded(container, stream, damage), None)
+        if first is None:
+            why = f": {damage.reason}" if damage else ""
+            raise OSError(f"{path} holds no frame that can be read{why}")
+        height, width = _picture(first, stream, path).shape[:2]
+        return Clip(
+            str(path),
+            width,
+            height,
+            stream.average_rate or stream.guessed_rate or Fraction(25),
+            stream.time_base,
+            stream.frames or None,
+            tuple(sound.codec_context.name for sound in container.streams.audio),
+        )
+
+
+def frames(
+    path, start: float | None = None, end: float | None = None, damage: Damage | None = None
+) -> Iterator[Frame]:
+    """The frames of a film in order; those that cannot be read are left out.
+
+    Args:
+        path: of the film.
+        start, end: seconds since its beginning; those from `start` on and before `end`.
+        damage: what is told of packets that could not be read.
+
+    Raises OSError and ValueError as `probe` does.
+    """
+    damage = Damage() if damage is None else damage
+    with opened(path) as container:
+        stream = moving(container, path)
+        begins = beginning(container)
+        if start:
+            # To the key frame before it, from which on frames can be decoded.
+            with contextlib.suppress(av.FFmpegError):
+                container.seek(int((begins + start) * av.time_base))
+        for number, frame in enumerate(_decoded(container, stream, damage)):
+            time = frame.pts
+            time = number / stream.average_rate if time is None else time * frame.time_base - begins
+            if end is not None and time >= end:
+                return
+            if start is None or time >= start:
+                duration = frame.duration * frame.time_base if frame.duration else None
+                yield Frame(time, duration, _picture(frame, stream, path))
+
+
+def count(path, start: float | None = None, end: float | None = None) -> int:
+    """How many frames there are from `start` on and before `end`, as the packets say it without
+    being decoded."""
+    number = 0
+    with opened(path) as container, contextlib.suppress(av.FFmpegError):
+        stream, begins = moving(container, path), beginning(container)
+        for packet in container.demux(stream):
+            if not packet.size or packet.pts is None:
+                continue
+            time = packet.pts * packet.time_base - begins
+            number += (start is None or time >= start) and (end is None or time < end)
+    return number
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A film opened by PyAV; OSError, in a sentence, where it is none."""
+    with open(path, "rb"):  # a missing file, or a folder, in the system's own words
+        pass
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, ValueError) as error:
+        raise OSError(
+            f"{path} is not a film that can be read, or it is damaged: {_words(error)}"
+        ) from error
+    with container:
+        yield container
+
+
+def moving(container, path):
+    """The stream of the film's pictures, which the cover of a record is not.
+
+    Raises ValueError if there is none.
+    """
+    name = container.format.name
+    if name == "image2" or name.endswith("_pipe"):
+        raise ValueError(f"{path} is a picture, not a film: leave the word video out to paint it")
+    cover = av.stream.Disposition.attached_pic
+    for stream in container.streams.video:
+        if not stream.disposition & cover:
+            stream.thread_type = "AUTO"
+            return stream
+    raise ValueError(f"{path} holds no pictures" + (", only sound" * bool(container.streams.audio)))
+
+
+def beginning(container) -> Fraction:
+    """When a film begins by its own clock, in seconds."""
+    return Fraction(container.start_time or 0, av.time_base)
+
+
+def _decoded(container, stream, damage: Damage) -> Iterator:
+    """The decoded frames; a packet that cannot be read is counted, and the rest goes on."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+        except av.FFmpegError as error:  # the container itself is damaged: there it ends
+            damage.count(error)
+            return
+        if packet.is_corrupt:
+            damage.count(ValueError("a part of it is missing"))
+        try:
+            yield from packet.decode()
+        except av.EOFError:
+            return
+        except av.FFmpegError as error:
+            damage.count(error)
+
+
+def _picture(frame, stream, path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, upright and with square pixels; ValueError for one with alpha."""
+    if _is_transparent(frame, stream):
+        raise ValueError(
+            f"{path} is transparent in part, which a painted film cannot be: put it on a "
+            "background first"
+        )
+    space = None
+    if frame.colorspace == UNSPECIFIED and not frame.format.is_rgb:
+        space = "ITU709" if frame.height >= HIGH else "ITU601"
+    picture = frame.reformat(format="rgb24", src_colorspace=space).to_ndarray()
+    aspect = stream.sample_aspect_ratio or 1
+    if aspect != 1:
+        width = max(1, round(picture.shape[1] * aspect))
+        picture = pictures.resize(picture, width, picture.shape[0]).astype(np.uint8)
+    return np.rot90(picture, round(frame.rotation / 90) % 4)
+
+
+def _is_transparent(frame, stream) -> bool:
+    if stream.metadata.get("alpha_mode") == "1":  # of VP8 and VP9, beside the pictures themselves
+        return True
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    return frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255
+
+
+def _words(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    return " ".join(str(strerror or error).split())

@@ -540,15 +540,16 @@ class Temporal:
         )
         if self.before is None:  # nothing is compiled anew for want of it
             return np.zeros((1, *view.owned, 3), "f4"), np.zeros((1, *view.owned, 1), "f4")
-        reliable = np.asarray(self.reliable, np.float32)[np.newaxis, rows, columns, np.newaxis]
-        return np.asarray(self.before, np.float32)[:, rows, columns], reliable
+        # With the weight, which then is no constant of what is compiled either.
+        counts = np.float32(self.weight) * self.reliable[np.newaxis, rows, columns, np.newaxis]
+        return self.before[:, rows, columns], np.asarray(counts, np.float32)
 
     def sums(self, view: View, taken):
-        before, reliable = taken
+        before, counts = taken
         height, width = view.owned
         squares = ops.square(_float32(view.pixels[:, :height, :width]) - before)
         numbers = float(3 * math.prod(view.size))
-        return self.weight / numbers * ops.sum(reliable * squares, axis=(1, 2, 3))
+        return ops.sum(counts * squares, axis=(1, 2, 3)) / numbers
 
 
 def terms(

@@ -72,7 +72,7 @@ def panned(path, width: int, count: int) -> Clip:
 
 def filmed(path, width: int, count: int) -> Clip:
     """The first frames of a film, with DIS's flow."""
-    read = itertools.islice(reading.frames(path), count)
+    read = itertools.islice(reading.frames(reading.probe(path)), count)
     frames = []
     for frame in read:
         height = round(width * frame.picture.shape[0] / frame.picture.shape[1])

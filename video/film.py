@@ -93,7 +93,7 @@ def run(job: FilmJob) -> int:
     clip = reading.probe(job.content)
     shapes = s.sizes([(clip.width, clip.height), *styles])
     shapes[0] = tuple(max(2, length - length % 2) for length in shapes[0])
-    total = reading.count(job.content, job.film.start, job.film.end)
+    total = reading.count(clip, job.film.start, job.film.end)
     if not total:
         raise ValueError(f"{job.content} has no frames from --start to --end")
     codec, has_sound = writing.check_output(job.output, job.film, clip)
@@ -119,73 +119,64 @@ def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -
     from .keeping import Kept
 
     s, kept, damage = job.settings, Kept(job.state), reading.Damage()
-    about, make, chosen = _artist(job, shapes, signals)
-    whole = {**about, "film": dataclasses.asdict(job.film)}
+    about, chosen, make = (_optimiser if job.is_optimised else _painting)(job, shapes, signals)
+    whole = json.dumps({**about, "film": dataclasses.asdict(job.film)})
     if s.resume and job.output.exists() and not job.state.exists():
-        if _comment(job.output) == json.dumps(whole):
+        if _comment(job.output) == whole:
             say(f"{job.output} is complete: there is nothing to resume")
             return 0
         checks.check_outputs([job.output], job.state, False, s.overwrite)
-    asked = {**about, "film": job.film.frames()}
-    if s.resume and job.state.exists():
-        chosen = kept.chosen(asked)
-    else:
-        if s.resume:
-            say(f"nothing to resume: {job.state} is not there; from the start")
-        kept.begin(asked, chosen)
+    chosen = _begun(job, kept, {**about, "film": job.film.frames()}, chosen, say)
     shown = _Shown(total * job.film.passes, s.quiet)
     done = 0
     try:
-        for done in _frames(job, shapes[0], kept, make(chosen), damage):
+        frames = _frames(job, clip, shapes[0], kept, lambda first: make(first, chosen), damage)
+        for done in frames:
             shown.step(done)
             if signals:
                 break
     except OSError as error:
-        raise OSError(
-            f"{sentence(error)}; the frames that are done are kept in {job.state}, and --resume "
-            "goes on"
-        ) from error
+        raise OSError(f"{sentence(error)}; {_goes_on(kept)}") from error
     finally:
         shown.close()
+        is_begun = kept.drop_if_empty()
     if signals:
+        where = _goes_on(kept) if is_begun else "nothing was written"
+        tell(f"{PROGRAM}: interrupted; {where}", sys.stderr)
+        return 128 + signals[0]
+    if not done:
+        raise OSError(f"{job.content} holds no frame that can be read: {damage.reason}")
+    with silenced(s.debug):
+        painted = _written(job, clip, shapes[0], kept)
+        writing.write(job.output, clip, painted, job.film, *output, whole)
+    shutil.rmtree(job.state)
+    number = done // job.film.passes
+    if found := damage.found(clip):
         tell(
-            f"{PROGRAM}: interrupted; the frames that are done are kept in {job.state}; --resume "
-            "goes on",
+            f"{PROGRAM}: {job.content} {found}: what could be read, {number} frames, is painted",
             sys.stderr,
         )
-        return 128 + signals[0]
-    number = done // job.film.passes
-    if not number:
-        raise OSError(f"{job.content} holds no frame that can be read: {damage.reason}")
-    frames = _written(job, shapes[0], kept)
-    with silenced(s.debug):
-        writing.write(job.output, clip, frames, job.film, *output, json.dumps(whole))
-    shutil.rmtree(job.state)
-    _say_damage(job, number, total, damage)
     say(f"wrote {job.output}, {number} frames")
     return 0
 
 
-def _say_damage(job: FilmJob, number: int, total: int, damage) -> None:
-    """Where a film could not be read as a whole, on the standard error."""
-    if damage or number < total:
-        why = f" ({damage.reason})" if damage.reason else ""
-        tell(
-            f"{PROGRAM}: {job.content} is damaged or cut short{why}: {number} of {total} frames "
-            "could be read, and these are painted",
-            sys.stderr,
-        )
+def _begun(job: FilmJob, kept, asked: dict, chosen: dict, say) -> dict:
+    """Begin to keep frames, or go on; what was chosen for the machine that began."""
+    if job.settings.resume and job.state.exists():
+        return kept.chosen(asked)
+    if job.settings.resume:
+        say(f"nothing to resume: {job.state} is not there; from the start")
+    kept.begin(asked, chosen)
+    return chosen
 
 
-def _artist(job: FilmJob, shapes, signals: list):
-    """What the frames depend on; a function that gives, of what was chosen for this machine, a
-    function of the first frame that gives the artist; and what is chosen now."""
-    if job.is_optimised:
-        return _optimiser(job, shapes, signals)
-    return _painting(job, shapes[0])
+def _goes_on(kept) -> str:
+    return f"the frames that are done are kept in {kept.folder}, and --resume goes on"
 
 
 def _optimiser(job: FilmJob, shapes, signals: list):
+    """What the frames depend on; what is chosen for this machine; and a function of the first frame
+    and of what was chosen, which gives the artist."""
     from ..runs import description, transfer
     from .artists import Optimiser
 
@@ -197,16 +188,17 @@ def _optimiser(job: FilmJob, shapes, signals: list):
     chosen = {name: getattr(settings, name) for name in ("precision", "tile", "lbfgs_memory")}
     styles = [pictures.read(path) for path in job.styles]
 
-    def make(chosen: dict):
+    def make(first, chosen: dict):
         settings = dataclasses.replace(job.settings, **chosen)
-        return lambda first: Optimiser(
+        return Optimiser(
             *(styles, settings, job.film, used, taken, shapes, first), stop=lambda: bool(signals)
         )
 
-    return about, make, chosen
+    return about, chosen, make
 
 
-def _painting(job: FilmJob, size: tuple[int, int]):
+def _painting(job: FilmJob, shapes, signals: list):
+    """As `_optimiser`."""
     from .. import backend
     from .artists import Painting
 
@@ -222,16 +214,13 @@ def _painting(job: FilmJob, size: tuple[int, int]):
         "settings": {name: getattr(s, name) for name in ("width", "colors", "color_space", "seed")},
     }
 
-    def make(chosen: dict):
-        return lambda first: Painting(painter, shares, s, job.film, size)
-
-    return about, make, {}
+    return about, {}, lambda first, chosen: Painting(painter, shares, s, job.film, shapes[0])
 
 
-def _frames(job: FilmJob, size, kept, artist_of, damage) -> Iterator[int]:
+def _frames(job: FilmJob, clip, size, kept, artist_of, damage) -> Iterator[int]:
     """Paint what is not kept yet, pass by pass; yields how many frames are done, of all passes."""
     artist, before, count = None, None, 0
-    for number, content in enumerate(_contents(job, size, damage)):
+    for number, content in enumerate(_contents(job, clip, size, damage)):
         artist = artist or artist_of(content)
         if job.film.passes > 1 and not kept.has(0, number):
             kept.write(0, number, content)  # to go back through
@@ -285,20 +274,20 @@ def _held(job: FilmJob, kept, place: tuple[int, int], before, content):
     return held_to(kept.read(*place), before, content)
 
 
-def _contents(job: FilmJob, size, damage=None) -> Iterator:
+def _contents(job: FilmJob, clip, size, damage) -> Iterator:
     """The frames of the film as they are worked on, (H, W, 3) uint8."""
     from . import reading
 
-    for frame in reading.frames(job.content, job.film.start, job.film.end, damage):
+    for frame in reading.frames(clip, job.film.start, job.film.end, damage):
         yield _eight_bits(pictures.resize(frame.picture, *size))
 
 
-def _written(job: FilmJob, size, kept) -> Iterator:
+def _written(job: FilmJob, clip, size, kept) -> Iterator:
     """The painted frames, each with its time."""
     from . import reading
 
     s = job.settings
-    read = reading.frames(job.content, job.film.start, job.film.end)
+    read = reading.frames(clip, job.film.start, job.film.end)
     for number, frame in enumerate(read):
         if not kept.has(job.film.passes, number):
             return

@@ -13,6 +13,7 @@ import numpy as np
 from .. import pictures
 
 HIGH = 720  # rows from which on a film that does not say so is in BT.709, as players take it
+SHORT = 4  # frames that a film may end before its length, lest a rounded length be damage
 UNSPECIFIED = 2  # the colour space of such a film
 
 
@@ -25,7 +26,8 @@ class Clip:
     height: int
     rate: Fraction  # frames a second, on average
     time_base: Fraction
-    frames: int | None  # as its container says; None where it does not
+    begins: Fraction  # when its pictures do by its own clock, in seconds
+    length: Fraction | None  # of its pictures, in seconds, as its headers say it, where they do
     sound: tuple[str, ...]  # the codec of each stream of it
 
 
@@ -39,14 +41,20 @@ class Frame:
 
 
 class Damage:
-    """What of a film could not be read, counted while it is."""
+    """What of a film could not be read, known once it has been."""
 
     def __init__(self):
         self.packets = 0
         self.reason = ""
+        self.ended = None  # the second at which the last frame began; None before its end
 
-    def __bool__(self):
-        return self.packets > 0
+    def found(self, clip: Clip) -> str:
+        """What is wrong with a film, in words; empty where nothing is."""
+        if self.packets:
+            return f"is damaged ({self.reason})"
+        if clip.length and self.ended is not None and clip.length - self.ended > SHORT / clip.rate:
+            return f"is cut short, at {float(self.ended):.1f} of {float(clip.length):.1f} seconds"
+        return ""
 
     def count(self, error: Exception) -> None:
         self.packets += 1
@@ -73,51 +81,54 @@ def probe(path) -> Clip:
             height,
             stream.average_rate or stream.guessed_rate or Fraction(25),
             stream.time_base,
-            stream.frames or None,
+            (first.pts or 0) * first.time_base,
+            _length(stream),
             tuple(sound.codec_context.name for sound in container.streams.audio),
         )
 
 
 def frames(
-    path, start: float | None = None, end: float | None = None, damage: Damage | None = None
+    clip: Clip, start: float | None = None, end: float | None = None, damage: Damage | None = None
 ) -> Iterator[Frame]:
     """The frames of a film in order; those that cannot be read are left out.
 
     Args:
-        path: of the film.
+        clip: from `probe`.
         start, end: seconds since its beginning; those from `start` on and before `end`.
         damage: what is told of packets that could not be read.
 
     Raises OSError and ValueError as `probe` does.
     """
     damage = Damage() if damage is None else damage
-    with opened(path) as container:
-        stream = moving(container, path)
-        begins = beginning(container)
+    start, end = _exactly(start), _exactly(end)
+    with opened(clip.path) as container:
+        stream = moving(container, clip.path)
         if start:
             # To the key frame before it, from which on frames can be decoded.
             with contextlib.suppress(av.FFmpegError):
-                container.seek(int((begins + start) * av.time_base))
+                container.seek(int((clip.begins + start) * av.time_base))
         for number, frame in enumerate(_decoded(container, stream, damage)):
-            time = frame.pts
-            time = number / stream.average_rate if time is None else time * frame.time_base - begins
+            time = number / clip.rate
+            if frame.pts is not None:
+                time = frame.pts * frame.time_base - clip.begins
             if end is not None and time >= end:
+                damage.ended = None
                 return
             if start is None or time >= start:
                 duration = frame.duration * frame.time_base if frame.duration else None
-                yield Frame(time, duration, _picture(frame, stream, path))
+                yield Frame(time, duration, _picture(frame, stream, clip.path))
+            damage.ended = time
 
 
-def count(path, start: float | None = None, end: float | None = None) -> int:
+def count(clip: Clip, start: float | None = None, end: float | None = None) -> int:
     """How many frames there are from `start` on and before `end`, as the packets say it without
     being decoded."""
-    number = 0
-    with opened(path) as container, contextlib.suppress(av.FFmpegError):
-        stream, begins = moving(container, path), beginning(container)
-        for packet in container.demux(stream):
+    number, start, end = 0, _exactly(start), _exactly(end)
+    with opened(clip.path) as container, contextlib.suppress(av.FFmpegError):
+        for packet in container.demux(moving(container, clip.path)):
             if not packet.size or packet.pts is None:
                 continue
-            time = packet.pts * packet.time_base - begins
+            time = packet.pts * packet.time_base - clip.begins
             number += (start is None or time >= start) and (end is None or time < end)
     return number
 
@@ -153,9 +164,20 @@ def moving(container, path):
     raise ValueError(f"{path} holds no pictures" + (", only sound" * bool(container.streams.audio)))
 
 
-def beginning(container) -> Fraction:
-    """When a film begins by its own clock, in seconds."""
-    return Fraction(container.start_time or 0, av.time_base)
+def _length(stream) -> Fraction | None:
+    """What a stream says of its own length: in a number, or in a tag, as Matroska does."""
+    if stream.duration:
+        return stream.duration * stream.time_base
+    try:
+        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return None
+
+
+def _exactly(seconds: float | None) -> Fraction | None:
+    """The number that was meant: 0.08 is not a little more than two frames of 25 a second."""
+    return None if seconds is None else Fraction(seconds).limit_denominator(10**6)
 
 
 def _decoded(container, stream, damage: Damage) -> Iterator:

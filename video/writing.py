@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import files
 from ..settings import Film
-from .reading import Clip, Frame, beginning, opened
+from .reading import Clip, Frame, opened
 
 # Encoders that have a constant quality by this name; the others have a constant quantiser.
 WITH_CRF = ("libx264", "libx265", "libvpx", "libvpx-vp9", "libaom-av1", "libsvtav1")
@@ -135,7 +135,7 @@ def _mux(path, clip, frames, film, codec, has_sound, comment) -> None:
     with av.open(str(path), "w") as output, opened(clip.path) as source:
         output.metadata["comment"] = comment
         stream = _video_stream(output, codec, clip, film.quality, first.picture.shape)
-        sound = _Sound(output, source, film, origin) if has_sound else None
+        sound = _Sound(output, source, film, origin, clip.begins) if has_sound else None
         for frame in _chained(first, frames):
             if sound:
                 sound.mux_until(frame.time)
@@ -191,10 +191,10 @@ def _encodable(frame: Frame, stream, origin: Fraction):
 class _Sound:
     """The packets of a film's sound, as they are, in the order of their times."""
 
-    def __init__(self, output, source, film: Film, origin: Fraction):
+    def __init__(self, output, source, film: Film, origin: Fraction, begins: Fraction):
         self.output, self.film = output, film
         self.origin = origin
-        self.begins = beginning(source)
+        self.begins = begins
         streams = source.streams.audio
         self.streams = {one.index: output.add_stream_from_template(one) for one in streams}
         self.packets = source.demux(*streams)

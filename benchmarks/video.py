@@ -127,17 +127,18 @@ def style_loss(clip: Clip, painted, styles, settings: Settings, network) -> floa
 
 def rows(clip: Clip, arguments: argparse.Namespace):
     """Name, frames, seconds of each way to paint a clip; those alone before those held."""
-    settings = preset(
-        "fast", network=arguments.network, iterations=arguments.iterations, quiet=True
-    )
+    iterations = max(1, arguments.iterations)
+    settings = preset("fast", network=arguments.network, iterations=iterations, quiet=True)
     styles = [pictures.read(arguments.style)]
     shapes = [clip.frames[0].shape[1::-1]]
     [first, *others] = settings.sizes([shapes[0], styles[0].shape[1::-1]])
     used = transfer.load_networks(settings)
     settings = transfer.resolved(settings, [first, *others], used)
-    for weight in (0.0, *arguments.weights):
+    compiled = {}  # for all weights alike
+    for weight in (0.0, *arguments.weights) if arguments.iterations else ():
         asked = Film(temporal_weight=weight, frame_iterations=arguments.frame_iterations)
         artist = Optimiser(styles, settings, asked, used, Masks(), [first, *others], clip.frames[0])
+        artist.minimisers = compiled
         yield "optimised", weight, *film(clip, artist, weight > 0)
     for path in arguments.painter:
         painter = painters.load(path)
@@ -159,7 +160,9 @@ def main() -> None:
     parser.add_argument("--network", default="compact")
     parser.add_argument("--width", type=int, default=160)
     parser.add_argument("--frames", type=int, default=8)
-    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument(
+        "--iterations", type=int, default=100, help="of a frame alone; 0 for painters only"
+    )
     parser.add_argument("--frame-iterations", type=int, default=Film.frame_iterations)
     parser.add_argument("--weights", type=float, nargs="*", default=[Film().hold(True)])
     parser.add_argument("--holds", type=float, nargs="*", default=[Film().hold(False)])

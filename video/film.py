@@ -8,15 +8,23 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from .. import files, painters, pictures
 from ..runs import checks, masks
 from ..runs.console import loading_keras, sentence, silenced, stop_signals, tell
 from ..runs.job import Job
 from ..settings import DISTRIBUTION, PROGRAM, VERSION, Film, Settings
+from .keeping import Kept
+
+if TYPE_CHECKING:  # they need PyAV, OpenCV and Keras, of which nothing is known yet
+    from .artists import Held
+    from .reading import Clip, Damage, Frame
 
 # Of `Settings`, what there is no such thing as in a film.
 WITHOUT = (
@@ -107,16 +115,15 @@ def run(job: FilmJob) -> int:
     say(f"film: {job.content}, {total} frames, painted at {width}x{height} pixels{sound}")
     if clip.sound and not has_sound and not job.film.mute:
         say(f"{job.output.suffix} holds no sound: it is left out")
-    with stop_signals() as signals, loading_keras(s.debug):
-        from .. import backend
-
+    with stop_signals() as signals:
+        with loading_keras(s.debug):
+            from .. import backend
         with backend.device(s.device):
             return _paint(job, clip, shapes, total, (codec, has_sound), signals, say)
 
 
 def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -> int:
     from . import reading, writing
-    from .keeping import Kept
 
     s, kept, damage = job.settings, Kept(job.state), reading.Damage()
     about, chosen, make = (_optimiser if job.is_optimised else _painting)(job, shapes, signals)
@@ -127,28 +134,29 @@ def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -
             return 0
         checks.check_outputs([job.output], job.state, False, s.overwrite)
     chosen = _begun(job, kept, {**about, "film": job.film.frames()}, chosen, say)
+    filming = _Filming(job, clip, shapes[0], kept, damage)
     shown = _Shown(total * job.film.passes, s.quiet)
     done = 0
     try:
-        frames = _frames(job, clip, shapes[0], kept, lambda first: make(first, chosen), damage)
-        for done in frames:
+        for done in filming.frames(lambda first: make(first, chosen)):
             shown.step(done)
             if signals:
                 break
     except OSError as error:
         raise OSError(f"{sentence(error)}; {_goes_on(kept)}") from error
+    except KeyboardInterrupt:  # the second signal
+        pass
     finally:
         shown.close()
-        is_begun = kept.drop_if_empty()
+        goes_on = _goes_on(kept)
+        kept.drop_if_empty()
     if signals:
-        where = _goes_on(kept) if is_begun else "nothing was written"
-        tell(f"{PROGRAM}: interrupted; {where}", sys.stderr)
+        tell(f"{PROGRAM}: interrupted; {goes_on}", sys.stderr)
         return 128 + signals[0]
     if not done:
         raise OSError(f"{job.content} holds no frame that can be read: {damage.reason}")
     with silenced(s.debug):
-        painted = _written(job, clip, shapes[0], kept)
-        writing.write(job.output, clip, painted, job.film, *output, whole)
+        writing.write(job.output, clip, filming.painted(), job.film, *output, whole)
     shutil.rmtree(job.state)
     number = done // job.film.passes
     if found := damage.found(clip):
@@ -160,7 +168,7 @@ def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -
     return 0
 
 
-def _begun(job: FilmJob, kept, asked: dict, chosen: dict, say) -> dict:
+def _begun(job: FilmJob, kept: Kept, asked: dict, chosen: dict, say) -> dict:
     """Begin to keep frames, or go on; what was chosen for the machine that began."""
     if job.settings.resume and job.state.exists():
         return kept.chosen(asked)
@@ -170,7 +178,9 @@ def _begun(job: FilmJob, kept, asked: dict, chosen: dict, say) -> dict:
     return chosen
 
 
-def _goes_on(kept) -> str:
+def _goes_on(kept: Kept) -> str:
+    if kept.is_empty():
+        return "no frame was done"
     return f"the frames that are done are kept in {kept.folder}, and --resume goes on"
 
 
@@ -217,90 +227,94 @@ def _painting(job: FilmJob, shapes, signals: list):
     return about, {}, lambda first, chosen: Painting(painter, shares, s, job.film, shapes[0])
 
 
-def _frames(job: FilmJob, clip, size, kept, artist_of, damage) -> Iterator[int]:
-    """Paint what is not kept yet, pass by pass; yields how many frames are done, of all passes."""
-    artist, before, count = None, None, 0
-    for number, content in enumerate(_contents(job, clip, size, damage)):
-        artist = artist or artist_of(content)
-        if job.film.passes > 1 and not kept.has(0, number):
-            kept.write(0, number, content)  # to go back through
-        if not kept.has(1, number):
-            held = None
-            if before is not None:
-                held = _held(job, kept, (1, number - 1), before, content)
-            picture = artist(content, held)
-            if picture is None:
-                return
-            kept.write(1, number, picture)
-        before, count = content, number + 1
-        yield count
-    for which in range(2, job.film.passes + 1):
-        numbers = range(count) if which % 2 else reversed(range(count))
-        for done, number in enumerate(numbers, start=1):
-            if not kept.has(which, number):
-                neighbour = number - 1 if which % 2 else number + 1
-                picture = _again(job, kept, which, number, neighbour, count, artist)
-                if picture is None:
+@dataclass
+class _Filming:
+    """The frames of one run, from the film to those that are kept and from there to the output."""
+
+    job: FilmJob
+    clip: Clip
+    size: tuple[int, int]  # width and height, as they are worked on
+    kept: Kept
+    damage: Damage
+
+    def frames(self, artist_of: Callable) -> Iterator[int]:
+        """Paint what is not kept yet, pass by pass, with what `artist_of` gives of the first frame;
+        yields how many frames are done, of all passes."""
+        kept, passes = self.kept, self.job.film.passes
+        artist, before, count = None, None, 0
+        for number, content in enumerate(self._contents()):
+            artist = artist or artist_of(content)
+            if passes > 1 and not kept.has(0, number):
+                kept.write(0, number, content)  # to go back through
+            if not kept.has(1, number):
+                held = None
+                if before is not None:
+                    held = self._held((1, number - 1), before, content)
+                if (picture := artist(content, held)) is None:
                     return
-                kept.write(which, number, picture)
-            yield (which - 1) * count + done
+                kept.write(1, number, picture)
+            before, count = content, number + 1
+            yield count
+        for which in range(2, passes + 1):
+            numbers = range(count) if which % 2 else reversed(range(count))
+            for done, number in enumerate(numbers, start=1):
+                if not kept.has(which, number):
+                    if (picture := self._again(which, number, count, artist)) is None:
+                        return
+                    kept.write(which, number, picture)
+                yield (which - 1) * count + done
+
+    def _again(self, which: int, number: int, count: int, artist: Callable):
+        """A frame in a later pass: it begins half with what it was and half with its neighbour in
+        the direction of the pass, where that can be relied on (arXiv 1604.08610, the algorithm of
+        several passes)."""
+        own, content = self.kept.read(which - 1, number), _eight_bits(self.kept.read(0, number))
+        neighbour, held = number - 1 if which % 2 else number + 1, None
+        if 0 <= neighbour < count:
+            beside = _eight_bits(self.kept.read(0, neighbour))
+            held = self._held((which, neighbour), beside, content)
+        initial = own
+        if held is not None:
+            initial = own + 0.5 * held.reliable[..., None] * (held.before - own)
+        return artist(content, held, initial)
+
+    def _held(self, place: tuple[int, int], before, content) -> Held | None:
+        """What a frame is held to; None where a scene begins, or frames are painted alone.
+
+        Args:
+            place: of the painted frame that was kept.
+            before, content: that frame of the film and this one, (H, W, 3) uint8.
+        """
+        from .artists import held_to
+
+        if not self.job.film.hold(self.job.is_optimised):
+            return None
+        return held_to(self.kept.read(*place), before, content)
+
+    def _contents(self) -> Iterator[np.ndarray]:
+        """The frames of the film as they are worked on, (H, W, 3) uint8."""
+        from . import reading
+
+        film = self.job.film
+        for frame in reading.frames(self.clip, film.start, film.end, self.damage):
+            yield _eight_bits(pictures.resize(frame.picture, *self.size))
+
+    def painted(self) -> Iterator[Frame]:
+        """The painted frames, each with its time."""
+        from . import reading
+
+        s, film = self.job.settings, self.job.film
+        for number, frame in enumerate(reading.frames(self.clip, film.start, film.end)):
+            if not self.kept.has(film.passes, number):
+                return
+            picture = self.kept.read(film.passes, number)
+            if s.colors == "content":
+                content = pictures.resize(frame.picture, *self.size)
+                picture = pictures.preserve_colors(picture, content, s.color_space)
+            yield dataclasses.replace(frame, picture=_eight_bits(picture))
 
 
-def _again(job: FilmJob, kept, which: int, number: int, neighbour: int, count: int, artist):
-    """A frame in a later pass: it begins half with what it was and half with its neighbour in the
-    direction of the pass, where that can be relied on (arXiv 1604.08610, section 5.3)."""
-    own, content = kept.read(which - 1, number), _eight_bits(kept.read(0, number))
-    held = None
-    if 0 <= neighbour < count:
-        beside = _eight_bits(kept.read(0, neighbour))
-        held = _held(job, kept, (which, neighbour), beside, content)
-    initial = own
-    if held is not None:
-        initial = own + 0.5 * held.reliable[..., None] * (held.before - own)
-    return artist(content, held, initial)
-
-
-def _held(job: FilmJob, kept, place: tuple[int, int], before, content):
-    """What a frame is held to; None where a scene begins, or frames are painted alone.
-
-    Args:
-        place: of the painted frame in `kept`.
-        before, content: that frame of the film and this one, (H, W, 3) uint8.
-    """
-    from .artists import held_to
-
-    if not job.film.hold(job.is_optimised):
-        return None
-    return held_to(kept.read(*place), before, content)
-
-
-def _contents(job: FilmJob, clip, size, damage) -> Iterator:
-    """The frames of the film as they are worked on, (H, W, 3) uint8."""
-    from . import reading
-
-    for frame in reading.frames(clip, job.film.start, job.film.end, damage):
-        yield _eight_bits(pictures.resize(frame.picture, *size))
-
-
-def _written(job: FilmJob, clip, size, kept) -> Iterator:
-    """The painted frames, each with its time."""
-    from . import reading
-
-    s = job.settings
-    read = reading.frames(clip, job.film.start, job.film.end)
-    for number, frame in enumerate(read):
-        if not kept.has(job.film.passes, number):
-            return
-        painted = kept.read(job.film.passes, number)
-        if s.colors == "content":
-            content = pictures.resize(frame.picture, *size)
-            painted = pictures.preserve_colors(painted, content, s.color_space)
-        yield dataclasses.replace(frame, picture=_eight_bits(painted))
-
-
-def _eight_bits(picture):
-    import numpy as np
-
+def _eight_bits(picture: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
 
 

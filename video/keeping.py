@@ -31,12 +31,13 @@ class Kept:
         with files.replacing(self.folder / "asked.json") as file:
             file.write(json.dumps({"asked": asked, "chosen": chosen}).encode())
 
-    def drop_if_empty(self) -> bool:
-        """Leave nothing behind of a film without a frame; whether there is one."""
-        if any(self.folder.glob("*.png")):
-            return True
-        shutil.rmtree(self.folder)
-        return False
+    def is_empty(self) -> bool:
+        return not any(self.folder.glob("*.png"))
+
+    def drop_if_empty(self) -> None:
+        """Leave nothing behind of a film without a frame."""
+        if self.is_empty():
+            shutil.rmtree(self.folder)
 
     def chosen(self, asked: dict) -> dict:
         """What was chosen for the machine when these frames were begun.

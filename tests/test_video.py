@@ -228,9 +228,7 @@ def optimiser(network, optimizer="lbfgs", weight=50.0, **chosen):
     from neural_style_keras.settings import Settings
     from neural_style_keras.video.artists import Optimiser
 
-    settings = Settings(
-        optimizer=optimizer, iterations=6, tile="0", scales="auto", scales_from=32, **chosen
-    )
+    settings = Settings(optimizer=optimizer, iterations=6, tile="0", scales="auto", **chosen)
     film = Film(temporal_weight=weight, frame_iterations=4)
     shapes = [(WIDTH, HEIGHT), (36, 50)]
     used = Networks(None, network, None)
@@ -390,9 +388,10 @@ def test_passes_go_back_and_forth(arguments, monkeypatch):
 def test_a_film_by_a_painter_with_the_photographs_colours(arguments, tmp_path, capsys):
     source = frames_of(len(TIMES))
     arguments = ["video", "--content", "clip.mp4", "--painter", "paintbox", "--style", "wave"]
-    assert main(*arguments, "--output", "out.webm", "--mute", "--preserve-colors") == 0
+    arguments += ["--preserve-colors", "--end", "0.1", "--mute"]
+    assert main(*arguments, "--output", "out.webm") == 0
     assert main(*arguments, "--output", "alone.mkv", "--temporal-weight", "0", "--quiet") == 0
-    assert milliseconds("out.webm") == TIMES
+    assert milliseconds("out.webm") == TIMES[:3]
     [first, *_] = pictures_of("out.webm")
     assert np.abs(first.mean((0, 1)) - source[0].mean((0, 1))).max() < 60
     held = flow.optical_flow(source[1], source[0])

@@ -126,7 +126,8 @@ def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -
     from . import reading, writing
 
     s, kept, damage = job.settings, Kept(job.state), reading.Damage()
-    about, chosen, make = (_optimiser if job.is_optimised else _painting)(job, shapes, signals)
+    prepare = _optimiser if job.is_optimised else _painting
+    about, chosen, make = prepare(job, shapes, signals, say)
     whole = json.dumps({**about, "film": dataclasses.asdict(job.film)})
     if s.resume and job.output.exists() and not job.state.exists():
         if _comment(job.output) == whole:
@@ -184,7 +185,7 @@ def _goes_on(kept: Kept) -> str:
     return f"the frames that are done are kept in {kept.folder}, and --resume goes on"
 
 
-def _optimiser(job: FilmJob, shapes, signals: list):
+def _optimiser(job: FilmJob, shapes, signals: list, say):
     """What the frames depend on; what is chosen for this machine; and a function of the first frame
     and of what was chosen, which gives the artist."""
     from ..runs import description, transfer
@@ -197,6 +198,9 @@ def _optimiser(job: FilmJob, shapes, signals: list):
     settings = transfer.resolved(job.settings, shapes, used, taken)
     chosen = {name: getattr(settings, name) for name in ("precision", "tile", "lbfgs_memory")}
     styles = [pictures.read(path) for path in job.styles]
+    shown = dataclasses.replace(settings, resume=False)
+    for line in (*description.lines(one, shown, used, [], None), *masks.lines(one, taken)):
+        say(line)
 
     def make(first, chosen: dict):
         settings = dataclasses.replace(job.settings, **chosen)
@@ -207,7 +211,7 @@ def _optimiser(job: FilmJob, shapes, signals: list):
     return about, chosen, make
 
 
-def _painting(job: FilmJob, shapes, signals: list):
+def _painting(job: FilmJob, shapes, signals: list, say):
     """As `_optimiser`."""
     from .. import backend
     from .artists import Painting

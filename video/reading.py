@@ -126,9 +126,12 @@ def count(clip: Clip, start: float | None = None, end: float | None = None) -> i
     number, start, end = 0, _exactly(start), _exactly(end)
     with opened(clip.path) as container, contextlib.suppress(av.FFmpegError):
         for packet in container.demux(moving(container, clip.path)):
-            if not packet.size or packet.pts is None:
+            if not packet.size:
                 continue
-            time = packet.pts * packet.time_base - clip.begins
+            # Some containers have no times of their own, or those of decoding alone.
+            time = number / clip.rate
+            if (ticks := packet.dts if packet.pts is None else packet.pts) is not None:
+                time = ticks * packet.time_base - clip.begins
             number += (start is None or time >= start) and (end is None or time < end)
     return number
 

@@ -164,7 +164,9 @@ def _video_stream(output, codec: str, clip: Clip, quality: int, shape):
     known = [one.name for one in encoder.video_formats or ()]
     stream.pix_fmt = next((name for name in PIXELS if name in known), (known or PIXELS)[0])
     ticks = clip.time_base
-    if encoder.canonical_name == "mpeg4" and ticks.denominator > FINEST:
+    if output.format.name == "avi":  # which has one rate for all frames
+        ticks = 1 / clip.rate
+    elif encoder.canonical_name == "mpeg4" and ticks.denominator > FINEST:
         ticks = Fraction(1, 60_000)
     stream.time_base = stream.codec_context.time_base = ticks
     context = stream.codec_context

@@ -271,9 +271,8 @@ def test_a_frame_that_is_held_is_nearer_to_the_one_before(network):
     apart = {}
     for weight in (0.0, 3000.0):
         artist = optimiser(network, weight=weight)
-        first = artist(one)
-        held = held_to(first, one, other)
-        squares = (artist(other, held) - held.before) ** 2
+        held = held_to(picture(HEIGHT, WIDTH, seed=7), one, other)
+        squares = (artist(other, held, initial=other) - held.before) ** 2
         apart[weight] = squares[held.reliable > 0].mean()
     assert apart[3000.0] < 0.5 * apart[0.0]
 
@@ -282,6 +281,7 @@ def test_a_painted_frame_is_the_least_of_both_terms(monkeypatch):
     from neural_style_keras.settings import Settings
     from neural_style_keras.video import artists
 
+    monkeypatch.setattr(artists, "with_contrast", lambda blended, painted: blended)
     painted = picture(HEIGHT, WIDTH, seed=1)
     monkeypatch.setattr(artists, "choose_tile", lambda *a: 0)
     monkeypatch.setattr(artists, "paint", lambda *a: painted)
@@ -293,6 +293,20 @@ def test_a_painted_frame_is_the_least_of_both_terms(monkeypatch):
     found = artist(painted, artists.Held(before, where))
     assert (found[:, 20:] == painted[:, 20:]).all()
     assert np.allclose(found[:, :20], (painted + 3 * before)[:, :20] / 4, atol=1e-4)
+
+
+def test_a_blend_has_the_contrast_of_what_is_painted():
+    from neural_style_keras.video.artists import with_contrast
+
+    random = np.random.default_rng(0)
+    painted, other = random.normal(128, 30, (2, 60, 80, 3)).astype(np.float32)
+    blended = (painted + other) / 2
+    found = with_contrast(blended, painted)
+    assert blended.std() < 0.8 * painted.std() and found.std() > 0.95 * painted.std()
+    assert np.allclose(found.mean((0, 1)), blended.mean((0, 1)), atol=0.5)
+    assert np.allclose(with_contrast(painted, painted), painted, atol=1e-3)
+    blank = np.full((60, 80, 3), 99, np.float32)
+    assert np.allclose(with_contrast(blank, painted), blank, atol=1e-3)
 
 
 # --- the command

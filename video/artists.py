@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .. import pictures, vgg
@@ -16,6 +17,9 @@ from ..runs import transfer
 from ..runs.transfer import Networks
 from ..settings import Film, Settings
 from . import flow
+
+BLURS = (1, 2, 4)  # pixels: the deviations of the Gaussians between octaves of frequencies
+MOST_CONTRAST = 2.0  # that an octave is multiplied by
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ class Painting:
     asks for: with p the painted frame, w what it is held to and c where,
 
         argmin over x of (x - p)² + weight c (x - w)²  =  (p + weight c w) / (1 + weight c).
+
+    Where the two disagree their average is flat, which costs style; so it gets back the contrast
+    that p has.
     """
 
     def __init__(self, painter, shares: dict, settings: Settings, film: Film, size):
@@ -143,8 +150,34 @@ class Painting:
         painted = paint(self.painter, content, self.shares, self.seed, self.tile)
         if held is None:
             return painted
-        counts = self.weight * held.reliable[..., np.newaxis]
-        return (painted + counts * held.before) / (1 + counts)
+        where = held.reliable[..., np.newaxis]
+        counts = self.weight * where
+        blended = (painted + counts * held.before) / (1 + counts)
+        found = blended + where * (with_contrast(blended, painted) - blended)
+        return found.clip(0, 255)
+
+
+def with_contrast(blended: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """A blend with the contrast of what is painted, in each octave of spatial frequencies.
+
+    Args:
+        blended, painted: (H, W, 3) float32.
+    """
+    *octaves, rest = _octaves(blended)
+    for ours, theirs in zip(octaves, _octaves(painted)):
+        lost = theirs.std((0, 1)) / np.maximum(ours.std((0, 1)), 1e-3)
+        rest = rest + np.clip(lost, 1, MOST_CONTRAST) * ours
+    return rest
+
+
+def _octaves(picture: np.ndarray) -> list[np.ndarray]:
+    """What a picture has between one blur and the next, the finest first, and what is left."""
+    found, left = [], np.asarray(picture, np.float32)
+    for sigma in BLURS:
+        coarser = cv2.GaussianBlur(left, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+        found.append(left - coarser)
+        left = coarser
+    return [*found, left]
 
 
 def _sized(pictures, shapes):

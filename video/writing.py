@@ -34,12 +34,15 @@ def check_output(path, film: Film, clip: Clip) -> tuple[str, bool]:
     Raises ValueError for a container or a codec that is not there, or that do not go together.
     """
     with tempfile.TemporaryDirectory() as folder:
+        refused = ValueError(
+            f"{path} does not end as a film that can be written: use .mp4, .mkv, .webm or .mov"
+        )
         try:
             container = av.open(str(Path(folder) / Path(path).name), "w")
         except (ValueError, av.FFmpegError) as error:
-            raise ValueError(
-                f"{path} does not end as a film that can be written: use .mp4, .mkv, .webm or .mov"
-            ) from error
+            raise refused from error
+        if container.format.name == "image2":  # a file for each frame
+            raise refused
         with container:
             codec = film.codec or container.default_video_codec
             _check_codec(container, codec, path)

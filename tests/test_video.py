@@ -420,7 +420,7 @@ def test_a_film_that_ends_early_is_painted_as_far_as_it_goes(arguments, tmp_path
     times = list(range(0, 1200, 40))
     whole = make(tmp_path / "whole.mkv", frames_of(30), times, sound=False)
     size = whole.stat().st_size
-    (tmp_path / "clip.mkv").write_bytes(whole.read_bytes()[: size // 3])
+    (tmp_path / "clip.mkv").write_bytes(whole.read_bytes()[: int(0.7 * size)])
     painter = ["--painter", "paintbox", "--style", "wave"]
     assert main("video", "--content", "clip.mkv", *painter, "--output", "out.mkv") == 0
     said = capsys.readouterr()

@@ -38,7 +38,7 @@ PAINTER = "choose the painter"
 TRAINING = "choose how it learns"
 FILM = "choose the film"
 # What --temporal-weight is where it is not given, of an optimised and of a painted film.
-OPTIMISED_HOLD, PAINTED_HOLD = 2000.0, 1.0
+OPTIMISED_HOLD, PAINTED_HOLD = 2000.0, 0.5
 
 
 def _option(

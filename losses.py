@@ -521,6 +521,37 @@ class TotalVariation:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Temporal:
+    """How far a frame of a film is from the one before, moved along the optical flow: the sum of
+    c (x - w)^2 over its D numbers, divided by D, where c says at each pixel how far the flow can be
+    relied on (M. Ruder, A. Dosovitskiy, T. Brox, "Artistic style transfer for videos", arXiv
+    1604.08610, section 5.1)."""
+
+    weight: float
+    before: np.ndarray | None = None  # w, (1, H, W, 3) less the mean pixel; None for no such frame
+    reliable: np.ndarray | None = None  # c, (H, W) in 0..1
+
+    name, layers = "temporal", {}
+
+    def take(self, view: View):
+        rows, columns = (
+            slice(begin, begin + length) for begin, length in zip(view.corner, view.owned)
+        )
+        if self.before is None:  # nothing is compiled anew for want of it
+            return np.zeros((1, *view.owned, 3), "f4"), np.zeros((1, *view.owned, 1), "f4")
+        # With the weight, which then is no constant of what is compiled either.
+        counts = np.float32(self.weight) * self.reliable[np.newaxis, rows, columns, np.newaxis]
+        return self.before[:, rows, columns], np.asarray(counts, np.float32)
+
+    def sums(self, view: View, taken):
+        before, counts = taken
+        height, width = view.owned
+        squares = ops.square(_float32(view.pixels[:, :height, :width]) - before)
+        numbers = float(3 * math.prod(view.size))
+        return ops.sum(counts * squares, axis=(1, 2, 3)) / numbers
+
+
 def terms(
     settings: Settings, styles: int, has_regions: bool = False, pixels: int = USUAL_PIXELS
 ) -> list[Term]:

@@ -62,6 +62,7 @@ class Statistics:
         parameters: vgg.Parameters,
         tile: int = 0,
         has_regions: bool = False,
+        more: Sequence[losses.Term] = (),
     ):
         """Build the network down to the deepest layer in use.
 
@@ -70,12 +71,13 @@ class Statistics:
             styles: how many there are.
             settings, parameters, tile: as for `Objective`.
             has_regions: whether each style is judged over a region of its own.
+            more: as for `Objective`.
 
         Raises ValueError for a layer that the network lacks or that cannot be tiled, or a number
         of weights that is not the number of styles.
         """
         self.size = size
-        self.terms = losses.terms(settings, styles, has_regions, math.prod(size))
+        self.terms = [*losses.terms(settings, styles, has_regions, math.prod(size)), *more]
         names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
         self.network = vgg.build(
             parameters,
@@ -106,9 +108,10 @@ class Statistics:
         view = self.view(self.network if self.strides else None, crop, shape)
         return [term.sums(view, mine) for term, mine in zip(self.terms, taken)]
 
-    def take(self, block: Block) -> list:
-        """What each term compares each tile of a block with."""
-        by_position = [term for term in self.terms if not hasattr(term, "loss")]
+    def take(self, block: Block, terms: Sequence[losses.Term] | None = None) -> list:
+        """What each term, of the same kinds as its own, compares each tile of a block with."""
+        terms = self.terms if terms is None else terms
+        by_position = [term for term in terms if not hasattr(term, "loss")]
         views = self.views(
             vgg.preprocess(block.content, self.mean_pixel),
             block.tiles,
@@ -117,7 +120,7 @@ class Statistics:
             regions=block.regions,
             painted=block.painted,
         )
-        return [tree.map_structure(_constant, [t.take(view) for t in self.terms]) for view in views]
+        return [tree.map_structure(_constant, [t.take(view) for t in terms]) for view in views]
 
     def of_style(self, term, style, mask: np.ndarray | None):
         """What a term adds up of a style's picture, or of a region of it."""
@@ -175,9 +178,16 @@ class TileWork:
         statistics: Statistics,
         block: Block,
         on_tile: Callable[[float], None] = lambda share: None,
+        terms: Sequence[losses.Term] | None = None,
     ):
+        """
+        Args:
+            statistics, block: of the picture's size.
+            on_tile: as for `Objective`.
+            terms: in place of the statistics' own, of the same kinds.
+        """
         self.statistics, self.tiles, self.on_tile = statistics, block.tiles, on_tile
-        self.taken = statistics.take(block)
+        self.taken = statistics.take(block, terms)
 
     def sums(self, image):
         """The first pass: what each term adds up over all tiles of the block.
@@ -249,6 +259,7 @@ class Objective:
         masks: pictures.Masks | None = None,
         on_tile: Callable[[float], None] = lambda share: None,
         *,
+        more: Sequence[losses.Term] = (),
         like: Objective | None = None,
         spread: Callable | None = None,
     ):
@@ -263,8 +274,10 @@ class Objective:
             masks: where each style goes and what of it is taken, of any size; where nothing is
                 painted, the content's pixels stand in the image's place.
             on_tile: called after each tile of a gradient with the share of it that is done.
-            like: an objective of all the same but the content, which is of the same size: its
-                network, its targets and what it has compiled are taken over.
+            more: terms besides those of the settings, each of which is a sum over positions.
+            like: an objective of all the same but the content, which is of the same size, and what
+                the terms `more` compare with: its network, its targets and what it has compiled are
+                taken over.
             spread: who does the work of the tiles, if not this process; it is given what
                 `Statistics` is, a `Block` of the whole picture, and `on_tile`, and does what a
                 `TileWork` does.
@@ -276,11 +289,12 @@ class Objective:
         """
         masks = masks or pictures.Masks()
         self.size = content.shape[-3:-1]
-        given = (self.size, len(styles), settings, parameters, tile, bool(masks.regions))
+        given = (self.size, len(styles), settings, parameters, tile, bool(masks.regions), more)
         if like is None:
             check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
         self.statistics = like.statistics if like else Statistics(*given)
-        self.terms, self.network = self.statistics.terms, self.statistics.network
+        own = len(self.statistics.terms) - len(more)
+        self.terms, self.network = [*self.statistics.terms[:own], *more], self.statistics.network
         self.tiles = self.statistics.cut(*self.size)
         self._painted = self._photograph = None
         if masks.painted is not None:
@@ -292,7 +306,7 @@ class Objective:
         if spread and len(self.tiles) > 1:
             self.work = spread(given, block, on_tile)
         else:
-            self.work = TileWork(self.statistics, block, on_tile)
+            self.work = TileWork(self.statistics, block, on_tile, self.terms)
         # What each term compares the sums with.
         self.targets = like.targets if like else self.targets_of(styles, masks.styles)
 
@@ -447,13 +461,13 @@ class Objectives:
     def __init__(self):
         self._first = collections.OrderedDict()
 
-    def __call__(self, content, styles, settings, parameters, tile=0, masks=None, *more, **named):
+    def __call__(self, content, styles, settings, parameters, tile=0, masks=None, *rest, **named):
         masks = masks or pictures.Masks()
         arrays = (*styles, *masks.regions, *masks.styles, masks.painted)
         # The parameters are held with what is made of them, lest their id become another's.
         key = (content.shape, settings, tile, id(parameters), *map(_digest, arrays))
         _, like = self._first.pop(key, (None, None))
-        given = (content, styles, settings, parameters, tile, masks, *more)
+        given = (content, styles, settings, parameters, tile, masks, *rest)
         made = Objective(*given, like=like, **named)
         self._first[key] = parameters, like or made
         if len(self._first) > MOST_KEPT:

@@ -45,6 +45,9 @@ PAINTER = "choose the painter"
 TRAINING = "choose how it learns"
 LISTEN = "choose where the page listens"
 LIMITS = "choose what visitors may ask for"
+FILM = "choose the film"
+# What --temporal-weight is where it is not given, of an optimised and of a painted film.
+OPTIMISED_HOLD, PAINTED_HOLD = 2000.0, 0.5
 
 
 def _option(
@@ -878,6 +881,15 @@ class Training:
         least=1,
         meta="N",
     )
+    video_stability: float = _option(
+        0.0,
+        TRAINING,
+        "how much it counts that a photograph and the same one, moved a little and with noise, "
+        "are painted alike, as frames of a film have to be; 1 where no weight is given",
+        least=0,
+        meta="WEIGHT",
+        bare=1.0,
+    )
     free: bool = _option(
         False,
         TRAINING,
@@ -890,6 +902,8 @@ class Training:
             raise ValueError(f"--side is a multiple of 32, not {self.side}")
         if self.texture and self.architecture != "pyramid":
             raise ValueError("--texture goes with --architecture pyramid")
+        if self.texture and self.video_stability:
+            raise ValueError("--video-stability is of painted photographs, and --texture has none")
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", 60.0)
 
@@ -981,6 +995,87 @@ class Page:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+@dataclass(frozen=True)
+class Film:
+    """How a film is painted, besides what `Settings` has for each of its frames.
+
+    Raises ValueError as `Settings` does.
+    """
+
+    start: float | None = _option(
+        None,
+        FILM,
+        "second of the film to begin at",
+        least=0,
+        none="its beginning",
+        meta="SECONDS",
+    )
+    end: float | None = _option(
+        None, FILM, "second of the film to end at", above=0, none="its end", meta="SECONDS"
+    )
+    codec: str | None = _option(
+        None,
+        FILM,
+        "codec of the output's pictures, by FFmpeg's name",
+        none="the container's own: h264 in .mp4, vp9 in .webm",
+        meta="NAME",
+        cosmetic=True,
+    )
+    quality: int = _option(
+        18,
+        FILM,
+        "quantiser of the codec at a constant quality (CRF): 0 is the best, 51 the worst",
+        least=0,
+        most=51,
+        meta="N",
+        cosmetic=True,
+    )
+    mute: bool = _option(False, FILM, "leave the sound out", cosmetic=True)
+    temporal_weight: float | None = _option(
+        None,
+        FILM,
+        "how much it counts that each frame is the one before, moved along the optical flow; "
+        "0 paints each alone",
+        least=0,
+        none=f"{OPTIMISED_HOLD:g}, and {PAINTED_HOLD:g} with a painter",
+        meta="WEIGHT",
+    )
+    frame_iterations: int = _option(
+        40,
+        FILM,
+        "iterations of each frame that begins with the one before; the first of a scene has "
+        "--iterations",
+        least=1,
+        meta="N",
+    )
+    passes: int = _option(
+        1,
+        FILM,
+        "times to go through an optimised film, forward and back in turn",
+        least=1,
+        meta="N",
+    )
+
+    def __post_init__(self):
+        _check_fields(self)
+        if None not in (self.start, self.end) and self.end <= self.start:
+            raise ValueError(f"--end {self.end:g} is not after --start {self.start:g}")
+
+    def hold(self, is_optimised: bool) -> float:
+        """The weight of the frame before, of an optimised film or of a painted one."""
+        if self.temporal_weight is not None:
+            return self.temporal_weight
+        return OPTIMISED_HOLD if is_optimised else PAINTED_HOLD
+
+    def frames(self) -> dict:
+        """What the frames depend on, as plain values: compared on --resume."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if not f.metadata["cosmetic"]
+        }
 
 
 def preset(name: str, **changes) -> Settings:

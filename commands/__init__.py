@@ -9,5 +9,6 @@ COMMANDS = {
     "train": "train a network that paints any photograph in one pass",
     "apply": "paint photographs with such a network",
     "painters": "list them with their styles",
+    "video": "paint a film, each frame held to the one before",
     "page": "do all this on a page in the browser",
 }

@@ -59,16 +59,7 @@ class Reporter:
         self.work, self.start = Work(stages, layers), start
         self.iterations = stages[-1].end
         if not self.quiet and sys.stdout.isatty():
-            columns = _columns()
-            self.bar = tqdm.tqdm(
-                desc=self.title,
-                total=self.iterations,
-                initial=start,
-                file=sys.stdout,
-                # Some terminals, as that of `script`, say that they have no columns and no rows.
-                **(dict(dynamic_ncols=True) if columns else dict(ncols=80, nrows=24)),
-                bar_format="{l_bar}{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
-            )
+            self.bar = bar(self.iterations, start, self.title)
 
     def step(self, iteration: float) -> None:
         """Move the bar: so many iterations are done, in tiles with the share of the present one."""
@@ -97,6 +88,20 @@ class Reporter:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def bar(total: int, done: int = 0, title: str | None = None) -> tqdm.tqdm:
+    """A bar on the terminal, with a place for what is said behind it."""
+    columns = _columns()
+    return tqdm.tqdm(
+        desc=title,
+        total=total,
+        initial=done,
+        file=sys.stdout,
+        # Some terminals, as that of `script`, say that they have no columns and no rows.
+        **(dict(dynamic_ncols=True) if columns else dict(ncols=80, nrows=24)),
+        bar_format="{l_bar}{bar}| {n:.4g}/{total_fmt} [{elapsed}{postfix}]",
+    )
 
 
 def _columns() -> int:

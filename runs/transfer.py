@@ -196,7 +196,7 @@ def painted(
         for picture, shape in zip((content, *styles), shapes)
     )
     if settings.colors == "match":
-        styles = _matched(styles, content, masks)
+        styles = matched(styles, content, masks)
     if initial is not None:
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
@@ -213,7 +213,7 @@ def painted(
     return steps
 
 
-def _matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
+def matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
     """The styles with the colours of the content, or each with those of its region of it."""
     nothing = [None] * len(styles)
     return [

@@ -1,0 +1,235 @@
+"""Films -> frames, by PyAV: upright, with square pixels, each with its time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from .. import pictures
+
+HIGH = 720  # rows from which on a film that does not say so is in BT.709, as players take it
+SHORT = 4  # frames that a film may end before its length, lest a rounded length be damage
+UNSPECIFIED = 2  # the colour space of such a film
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What a film is, from its headers and its first frame."""
+
+    path: str
+    width: int  # upright, with square pixels
+    height: int
+    rate: Fraction  # frames a second, on average
+    time_base: Fraction
+    begins: Fraction  # when its pictures do by its own clock, in seconds
+    length: Fraction | None  # of its pictures, in seconds, as its headers say it, where they do
+    sound: tuple[str, ...]  # the codec of each stream of it
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a film."""
+
+    time: Fraction  # seconds since the film's beginning
+    duration: Fraction | None  # seconds, where the container says
+    picture: np.ndarray  # (H, W, 3) uint8 RGB
+
+
+class Damage:
+    """What of a film could not be read, known once it has been."""
+
+    def __init__(self):
+        self.packets = 0
+        self.reason = ""
+        self.ended = None  # the second at which the last frame began; None before its end
+
+    def found(self, clip: Clip) -> str:
+        """What is wrong with a film, in words; empty where nothing is."""
+        if self.packets:
+            return f"is damaged ({self.reason})"
+        if clip.length and self.ended is not None and clip.length - self.ended > SHORT / clip.rate:
+            return f"is cut short, at {float(self.ended):.1f} of {float(clip.length):.1f} seconds"
+        return ""
+
+    def count(self, error: Exception) -> None:
+        self.packets += 1
+        self.reason = _words(error)
+
+
+def probe(path) -> Clip:
+    """What a film is.
+
+    Raises OSError, in one sentence, if there is no such file, or it is no film or holds no frame
+    that can be read; and ValueError for one that is transparent.
+    """
+    with opened(path) as container:
+        stream = moving(container, path)
+        damage = Damage()
+        first = next(_decoded(container, stream, damage), None)
+        if first is None:
+            why = f": {damage.reason}" if damage else ""
+            raise OSError(f"{path} holds no frame that can be read{why}")
+        height, width = _picture(first, stream, path).shape[:2]
+        return Clip(
+            str(path),
+            width,
+            height,
+            stream.average_rate or stream.guessed_rate or Fraction(25),
+            stream.time_base,
+            (first.pts or 0) * first.time_base,
+            _length(stream),
+            tuple(sound.codec_context.name for sound in container.streams.audio),
+        )
+
+
+def frames(
+    clip: Clip, start: float | None = None, end: float | None = None, damage: Damage | None = None
+) -> Iterator[Frame]:
+    """The frames of a film in order; those that cannot be read are left out.
+
+    Args:
+        clip: from `probe`.
+        start, end: seconds since its beginning; those from `start` on and before `end`.
+        damage: what is told of packets that could not be read.
+
+    Raises OSError and ValueError as `probe` does.
+    """
+    damage = Damage() if damage is None else damage
+    start, end = _exactly(start), _exactly(end)
+    with opened(clip.path) as container:
+        stream = moving(container, clip.path)
+        if start:
+            # To the key frame before it, from which on frames can be decoded.
+            with contextlib.suppress(av.FFmpegError):
+                container.seek(int((clip.begins + start) * av.time_base))
+        for number, frame in enumerate(_decoded(container, stream, damage)):
+            time = number / clip.rate
+            if frame.pts is not None:
+                time = frame.pts * frame.time_base - clip.begins
+            if end is not None and time >= end:
+                damage.ended = None
+                return
+            if start is None or time >= start:
+                duration = frame.duration * frame.time_base if frame.duration else None
+                yield Frame(time, duration, _picture(frame, stream, clip.path))
+            damage.ended = time
+
+
+def count(clip: Clip, start: float | None = None, end: float | None = None) -> int:
+    """How many frames there are from `start` on and before `end`, as the packets say it without
+    being decoded."""
+    number, start, end = 0, _exactly(start), _exactly(end)
+    with opened(clip.path) as container, contextlib.suppress(av.FFmpegError):
+        for packet in container.demux(moving(container, clip.path)):
+            if not packet.size:
+                continue
+            # Some containers have no times of their own, or those of decoding alone.
+            time = number / clip.rate
+            if (ticks := packet.dts if packet.pts is None else packet.pts) is not None:
+                time = ticks * packet.time_base - clip.begins
+            number += (start is None or time >= start) and (end is None or time < end)
+    return number
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A film opened by PyAV; OSError, in a sentence, where it is none."""
+    with open(path, "rb"):  # a missing file, or a folder, in the system's own words
+        pass
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, ValueError) as error:
+        raise OSError(
+            f"{path} is not a film that can be read, or it is damaged: {_words(error)}"
+        ) from error
+    with container:
+        yield container
+
+
+def moving(container, path):
+    """The stream of the film's pictures, which the cover of a record is not.
+
+    Raises ValueError if there is none.
+    """
+    name = container.format.name
+    if name == "image2" or name.endswith("_pipe"):
+        raise ValueError(f"{path} is a picture, not a film: leave the word video out to paint it")
+    cover = av.stream.Disposition.attached_pic
+    for stream in container.streams.video:
+        if not stream.disposition & cover:
+            stream.thread_type = "AUTO"
+            return stream
+    raise ValueError(f"{path} holds no pictures" + (", only sound" * bool(container.streams.audio)))
+
+
+def _length(stream) -> Fraction | None:
+    """What a stream says of its own length: in a number, or in a tag, as Matroska does."""
+    if stream.duration:
+        return stream.duration * stream.time_base
+    try:
+        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return None
+
+
+def _exactly(seconds: float | None) -> Fraction | None:
+    """The number that was meant: 0.08 is not a little more than two frames of 25 a second."""
+    return None if seconds is None else Fraction(seconds).limit_denominator(10**6)
+
+
+def _decoded(container, stream, damage: Damage) -> Iterator:
+    """The decoded frames; a packet that cannot be read is counted, and the rest goes on."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+        except av.FFmpegError as error:  # the container itself is damaged: there it ends
+            damage.count(error)
+            return
+        if packet.is_corrupt:
+            damage.count(ValueError("a part of it is missing"))
+        try:
+            yield from packet.decode()
+        except av.EOFError:
+            return
+        except av.FFmpegError as error:
+            damage.count(error)
+
+
+def _picture(frame, stream, path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, upright and with square pixels; ValueError for one with alpha."""
+    if _is_transparent(frame, stream):
+        raise ValueError(
+            f"{path} is transparent in part, which a painted film cannot be: put it on a "
+            "background first"
+        )
+    space = None
+    if frame.colorspace == UNSPECIFIED and not frame.format.is_rgb:
+        space = "ITU709" if frame.height >= HIGH else "ITU601"
+    picture = frame.reformat(format="rgb24", src_colorspace=space).to_ndarray()
+    aspect = stream.sample_aspect_ratio or 1
+    if aspect != 1:
+        width = max(1, round(picture.shape[1] * aspect))
+        picture = pictures.resize(picture, width, picture.shape[0]).astype(np.uint8)
+    return np.rot90(picture, round(frame.rotation / 90) % 4)
+
+
+def _is_transparent(frame, stream) -> bool:
+    if stream.metadata.get("alpha_mode") == "1":  # of VP8 and VP9, beside the pictures themselves
+        return True
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    return frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255
+
+
+def _words(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    return " ".join(str(strerror or error).split())

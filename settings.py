@@ -824,15 +824,6 @@ class Training:
         least=1,
         meta="N",
     )
-    video_stability: float = _option(
-        0.0,
-        TRAINING,
-        "how much it counts that a photograph and the same one, moved a little and with some noise, "
-        "are painted alike, as frames of a film have to be; 1 where no weight is given",
-        least=0,
-        meta="WEIGHT",
-        bare=1.0,
-    )
     free: bool = _option(
         False,
         TRAINING,
@@ -843,8 +834,6 @@ class Training:
         _check_fields(self)
         if self.side % 32:
             raise ValueError(f"--side is a multiple of 32, not {self.side}")
-        if self.texture and self.video_stability:
-            raise ValueError("--video-stability is of painted photographs, and --texture has none")
         if self.texture and self.architecture != "pyramid":
             raise ValueError("--texture goes with --architecture pyramid")
         if self.steps is None and self.minutes is None:

@@ -229,7 +229,7 @@ def optimiser(network, optimizer="lbfgs", weight=50.0, **chosen):
     from neural_style_keras.video.artists import Optimiser
 
     settings = Settings(optimizer=optimizer, iterations=6, tile="0", scales="auto", **chosen)
-    film = Film(temporal_weight=weight, frame_iterations=4)
+    film = Film(temporal_weight=weight, frame_iterations=8)
     shapes = [(WIDTH, HEIGHT), (36, 50)]
     used = Networks(None, network, None)
     style = picture(50, 36, seed=1)
@@ -269,12 +269,12 @@ def test_a_frame_that_is_held_is_nearer_to_the_one_before(network):
 
     one, other = frames_of(2)
     apart = {}
-    for weight in (0.0, 3000.0):
-        artist = optimiser(network, weight=weight)
+    for weight in (0.0, 1e8):
+        artist = optimiser(network, "adam", weight)
         held = held_to(picture(HEIGHT, WIDTH, seed=7), one, other)
         squares = (artist(other, held, initial=other) - held.before) ** 2
         apart[weight] = squares[held.reliable > 0].mean()
-    assert apart[3000.0] < 0.5 * apart[0.0]
+    assert apart[1e8] < 0.5 * apart[0.0]
 
 
 def test_a_painted_frame_is_the_least_of_both_terms(monkeypatch):

@@ -912,13 +912,14 @@ class Film:
             return self.temporal_weight
         return OPTIMISED_HOLD if is_optimised else PAINTED_HOLD
 
-    def frames(self) -> dict:
+    def frames(self, is_optimised: bool) -> dict:
         """What the frames depend on, as plain values: compared on --resume."""
-        return {
+        chosen = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)
             if not f.metadata["cosmetic"]
         }
+        return chosen | {"temporal_weight": self.hold(is_optimised)}
 
 
 def preset(name: str, **changes) -> Settings:

@@ -881,15 +881,6 @@ class Training:
         least=1,
         meta="N",
     )
-    video_stability: float = _option(
-        0.0,
-        TRAINING,
-        "how much it counts that a photograph and the same one, moved a little and with noise, "
-        "are painted alike, as frames of a film have to be; 1 where no weight is given",
-        least=0,
-        meta="WEIGHT",
-        bare=1.0,
-    )
     free: bool = _option(
         False,
         TRAINING,
@@ -902,8 +893,6 @@ class Training:
             raise ValueError(f"--side is a multiple of 32, not {self.side}")
         if self.texture and self.architecture != "pyramid":
             raise ValueError("--texture goes with --architecture pyramid")
-        if self.texture and self.video_stability:
-            raise ValueError("--video-stability is of painted photographs, and --texture has none")
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", 60.0)
 
@@ -1069,13 +1058,14 @@ class Film:
             return self.temporal_weight
         return OPTIMISED_HOLD if is_optimised else PAINTED_HOLD
 
-    def frames(self) -> dict:
+    def frames(self, is_optimised: bool) -> dict:
         """What the frames depend on, as plain values: compared on --resume."""
-        return {
+        chosen = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)
             if not f.metadata["cosmetic"]
         }
+        return chosen | {"temporal_weight": self.hold(is_optimised)}
 
 
 def preset(name: str, **changes) -> Settings:

@@ -12,8 +12,6 @@ import numpy as np
 from .. import pictures
 
 AHEAD, READERS = 4, 2  # batches that are read before they are asked for, and by how many threads
-MOST = 8  # pixels that a photograph is moved by, to the right and down
-GRAIN = 2.0  # grey levels: the deviation of the noise of what is moved
 ENLARGED = 2.0  # a square is enlarged by this at most: what is enlarged more has no detail
 # Grey levels of standard deviation, and squares in a row. Where nothing varies, each normalisation
 # divides by next to nothing, and the gradient through all of them is no number any more.
@@ -25,9 +23,7 @@ class Photographs(keras.utils.PyDataset):
 
     A batch is a dictionary: `photographs` (n, side, side, 3) float32 RGB in 0..255, and `style`
     (n,) int32, the style that each is to be painted in; `noise`, of the shape of the photographs,
-    where it is wanted; and where it is, `moved`, of the same shape: what is `motion`, (n, 2) int32,
-    down and to the right in the same photographs, with a little noise. The motion is the same in a
-    whole batch. Without paths there is noise alone.
+    where it is wanted. Without paths there is noise alone.
     """
 
     def __init__(
@@ -40,7 +36,6 @@ class Photographs(keras.utils.PyDataset):
         seed: int,
         say: Callable[[str], None] = print,
         has_noise: bool = False,
-        has_motion: bool = False,
     ):
         """
         Args:
@@ -51,14 +46,12 @@ class Photographs(keras.utils.PyDataset):
             seed: of all that is drawn.
             say: is told of photographs that cannot be read.
             has_noise: whether the painter takes noise as well.
-            has_motion: whether the photographs are wanted a second time, moved.
         """
         super().__init__()
         self.epoch = 0  # to be set before each
         self._paths, self._styles, self._steps = list(paths), styles, steps
         self._shape = (batch, side, side, 3)
         self._seed, self._say, self._has_noise = seed, say, has_noise
-        self._has_motion = has_motion
         self._damaged = set()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="photographs")
         self._ahead = {}
@@ -84,16 +77,8 @@ class Photographs(keras.utils.PyDataset):
         random = np.random.default_rng((self._seed, number))
         count, side = self._shape[:2]
         drawn = {"style": random.integers(self._styles, size=count, dtype=np.int32)}
-        beyond = MOST * self._has_motion
         if self._paths:
-            squares = np.stack([self._square(side + beyond, random) for _ in range(count)])
-            drawn["photographs"] = squares[:, :side, :side]
-        if self._has_motion:
-            y, x = random.integers(MOST + 1, size=2)
-            grain = random.normal(scale=GRAIN, size=self._shape)
-            moved = squares[:, y : y + side, x : x + side] + grain
-            drawn["moved"] = np.clip(moved, 0, 255).astype(np.float32)
-            drawn["motion"] = np.tile(np.int32([y, x]), (count, 1))
+            drawn["photographs"] = np.stack([self._square(side, random) for _ in range(count)])
         if self._has_noise:
             drawn["noise"] = random.uniform(0, 255, self._shape).astype(np.float32)
         return drawn

@@ -20,13 +20,9 @@ from .. import backend, files, memory, vgg
 from ..objective import Objective
 from ..settings import Settings
 from .architecture import STYLE_VARIABLES, Painter
-from .photographs import MOST, Photographs
+from .photographs import Photographs
 
 WARMUP = 50  # steps, in which the learning rate rises
-# How far two paintings of one photograph may be apart, in grey levels, for --video-stability 1 to
-# count as much as a photograph's own losses do.
-APART = 10.0
-EDGE = 16  # pixels at the edge, where a painting depends on what is beyond
 MEASURED = 16  # photographs, whose own losses say how much a style counts
 
 
@@ -86,70 +82,34 @@ class TrainingModel(keras.Model):
     """A painter that is judged: what it gives are the losses of the photographs it is given."""
 
     def __init__(
-        self,
-        painter: Painter,
-        criterion: PerceptualLoss,
-        counts: Sequence[float],
-        first: int = 0,
-        stability: float = 0.0,
+        self, painter: Painter, criterion: PerceptualLoss, counts: Sequence[float], first: int = 0
     ):
         """
         Args:
             painter, criterion: what paints, and what judges it.
             counts: how much a photograph counts in each of the criterion's styles.
             first: the number that the painter has for the criterion's first style.
-            stability: how much it counts that what is moved is painted alike.
         """
         super().__init__()
         self.painter, self._criterion, self._first = painter, criterion, first
-        self._counts, self._stability = np.array(counts, np.float32), stability
-        names = ("total", *criterion.names, *(["stability"] if stability else []))
-        self._shown = [keras.metrics.Mean(name) for name in names]
+        self._counts = np.array(counts, np.float32)
+        self._shown = [keras.metrics.Mean(name) for name in ("total", *criterion.names)]
 
     def call(self, batch):
+        canvas = self.painter.canvas(batch.get("photographs"), batch.get("noise"))
         shares = ops.one_hot(batch["style"] + self._first, self.painter.styles)
-        painted = self._painted(batch.get("photographs"), batch, shares)
+        painted = self.painter((canvas, shares))
         # A texture has no content; the painter is judged by its own picture in that place.
-        losses = self._criterion(painted, batch.get("photographs", painted), batch["style"])
-        if not self._stability:
-            return losses
-        moved = self._painted(batch["moved"], batch, shares)
-        apart = self._stability * apart_when_moved(painted, moved, batch["motion"]) / APART**2
-        # In units of the losses, which are weighted by how much a photograph counts.
-        return ops.concatenate([losses, (apart / self._count(batch))[:, None]], axis=1)
-
-    def _painted(self, photographs, batch, shares):
-        return self.painter((self.painter.canvas(photographs, batch.get("noise")), shares))
-
-    def _count(self, batch):
-        return ops.take(ops.convert_to_tensor(self._counts), batch["style"])
+        return self._criterion(painted, batch.get("photographs", painted), batch["style"])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return ops.mean(self._count(x) * ops.sum(y_pred, axis=1))
+        count = ops.take(ops.convert_to_tensor(self._counts), x["style"])
+        return ops.mean(count * ops.sum(y_pred, axis=1))
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         for shown, value in zip(self._shown, (ops.sum(y_pred, 1), *ops.unstack(y_pred, axis=1))):
             shown.update_state(value)
         return self.get_metrics_result()
-
-
-def apart_when_moved(painted, moved, motion):
-    """The mean squared difference of paintings of a photograph and of the same one moved, where
-    both show the same.
-
-    Args:
-        painted, moved: (n, side, side, 3) in 0..255.
-        motion: down and to the right, (n, 2) int32, all the same.
-
-    Returns:
-        (n,) float32.
-    """
-    count, side = painted.shape[0] or ops.shape(painted)[0], painted.shape[1] - MOST
-    y, x = motion[0, 0], motion[0, 1]
-    there = ops.slice(painted, (0, y, x, 0), (count, side, side, 3))
-    inside = slice(EDGE, side - EDGE)
-    squares = ops.square(there - moved[:, :side, :side])
-    return ops.mean(squares[:, inside, inside], axis=(1, 2, 3))
 
 
 class CosineSchedule(keras.callbacks.Callback):
@@ -259,7 +219,6 @@ def train(
     callbacks: Callable[[CosineSchedule], Sequence[keras.callbacks.Callback]] = lambda schedule: (),
     first: int = 0,
     only_styles: bool = False,
-    stability: float = 0.0,
 ) -> CosineSchedule:
     """Train a painter, or go on where a training in the same folder was stopped.
 
@@ -273,7 +232,6 @@ def train(
         callbacks: Keras's, that are given to `fit`; they may ask the schedule how far it is.
         first: the number that the painter has for the criteria' first style.
         only_styles: leave the convolutions as they are, and train the styles' scales and shifts.
-        stability: how much it counts that what is moved is painted alike.
     """
     if only_styles:
         for variable in painter.trainable_variables:
@@ -289,8 +247,7 @@ def train(
         if end < 1 and schedule.share(backup.steps()) >= end:
             continue
         schedule.end = end
-        counts = style_counts(criterion, photographs)
-        model = TrainingModel(painter, criterion, counts, first, stability)
+        model = TrainingModel(painter, criterion, style_counts(criterion, photographs), first)
         model({k: v[:1] for k, v in photographs.batch(0).items()})  # builds it
         # On processors, XLA's convolutions take longer; JAX has no others.
         model.compile(optimizer, jit_compile=backend.NAME == "jax")

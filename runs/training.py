@@ -217,7 +217,6 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
         s.seed,
         lambda text: _say(job, text),
         has_noise=painter.is_pyramid,
-        has_motion=t.video_stability > 0,
     )
     try:
         schedule = training.train(
@@ -230,7 +229,6 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
             minutes=t.minutes,
             first=first,
             only_styles=begun is not None and not t.free,
-            stability=t.video_stability,
             callbacks=lambda schedule: [
                 Table(job.table, schedule, _judge(job, judges, schedule)),
                 Checkpoints(job, painter, schedule, test, first),

@@ -770,36 +770,3 @@ def test_a_stopped_training_says_where_it_goes_on(arguments, tmp_path, capsys, m
 
 def test_every_setting_of_a_training_is_one():
     assert set(SETTINGS) <= {f.name for f in dataclasses.fields(Settings)}
-
-
-def test_photographs_that_are_moved_show_the_same(photos):
-    paths = images.found(photos)
-    stream = Photographs(paths, 1, 3, 64, 1, seed=2, has_motion=True)
-    batch = stream.batch(4)
-    (y, x), *others = batch["motion"].tolist()
-    assert y + x > 0 and all(other == [y, x] for other in others)
-    both = batch["photographs"][:, y:, x:], batch["moved"][:, : 64 - y, : 64 - x]
-    assert 0.5 < np.abs(both[0] - both[1]).mean() < 4  # the noise alone
-    painted, moved = batch["photographs"], batch["photographs"].copy()
-    moved[:, : 64 - y, : 64 - x] = painted[:, y:, x:]
-    motion = batch["motion"]
-    tensors = map(ops.convert_to_tensor, (painted, moved))
-    apart = training.apart_when_moved(*tensors, motion)
-    assert np.allclose(ops.convert_to_numpy(apart), 0)
-    tensors = map(ops.convert_to_tensor, (painted, moved + 5))
-    apart = training.apart_when_moved(*tensors, motion)
-    assert np.allclose(ops.convert_to_numpy(apart), 25)
-
-
-def test_a_painter_learns_to_paint_what_moves_alike(arguments, tmp_path):
-    arguments = [*arguments, "--steps", "40", "--checkpoint-steps", "20", "--learning-rate", "0.01"]
-    apart = {}
-    for weight in (0, 30):
-        stable = ["--video-stability", weight, "--output", f"p{weight}.keras"]
-        assert main(*arguments, *stable, "--quiet") == 0
-        painter = painters.load(tmp_path / f"p{weight}.keras")
-        one = picture(70, 70, seed=9)
-        views = [paint(painter, one[3 * i : 64 + 3 * i, :64], painter.names[0]) for i in range(2)]
-        apart[weight] = np.square(views[0][3:][9:-9, 9:-9] - views[1][:-3][9:-9, 9:-9]).mean()
-    assert apart[30] < 0.7 * apart[0]
-    assert "stability" in (tmp_path / "p30.csv").read_text()

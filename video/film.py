@@ -134,7 +134,7 @@ def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -
             say(f"{job.output} is complete: there is nothing to resume")
             return 0
         checks.check_outputs([job.output], job.state, False, s.overwrite)
-    chosen = _begun(job, kept, {**about, "film": job.film.frames()}, chosen, say)
+    chosen = _begun(job, kept, {**about, "film": job.film.frames(job.is_optimised)}, chosen, say)
     filming = _Filming(job, clip, shapes[0], kept, damage)
     shown = _Shown(total * job.film.passes, s.quiet)
     done = 0

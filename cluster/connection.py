@@ -70,8 +70,7 @@ def _connect(ray, settings: Settings) -> None:
     if settings.cluster == LOCAL_CLUSTER:
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         given |= dict(num_cpus=cpus, include_dashboard=False, _node_ip_address=ALONE)
-    else:
-        _check_address(settings.cluster)
+    check_address(settings.cluster)
     with silenced(settings.debug), _own_signals():
         try:
             ray.init(settings.cluster, **given)
@@ -84,8 +83,10 @@ def _connect(ray, settings: Settings) -> None:
             ) from error
 
 
-def _check_address(address: str) -> None:
+def check_address(address: str) -> None:
     """Raise OSError where nobody answers, or nobody of Ray's: it would itself ask for minutes."""
+    if address == LOCAL_CLUSTER:
+        return
     host, _, port = address.rpartition(":")
     sentence = (
         f"there is no Ray cluster at {address}: start one with `ray start --head --port={port}` "

@@ -23,6 +23,7 @@ from ..runs.painting import (
 )
 from ..runs.progress import Reporter
 from ..settings import Settings
+from .connection import check_address
 from .tasks import run_each
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def paint(shop: Workshop, order: Order) -> tuple[np.ndarray, int]:
 
 def run(job: PaintingJob) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+    check_address(job.settings.cluster)
     names, jobs = asked(job)
     s = job.settings
     reporter = Reporter(s.quiet, is_of_many=True)

@@ -20,7 +20,7 @@ from ..runs.masks import read_masks
 from ..runs.output import Output
 from ..runs.run import CHOSEN, checked, load_job_networks, prepared, run_one, settled
 from ..settings import Settings
-from .connection import check_ray, connected
+from .connection import check_address, check_ray, connected
 from .tasks import run_each
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def check_arguments(jobs: Sequence[Job]) -> None:
 
 def run(jobs: list[Job]) -> int:
     """Do them. Returns the exit code; raises OSError or ValueError in one sentence."""
+    check_address(jobs[0].settings.cluster)  # before seconds are spent on Keras
     return _run_many(jobs) if jobs[0].is_one_of_many else _run_by_tiles(*jobs)
 
 
@@ -188,7 +189,7 @@ def _run_many(jobs: list[Job]) -> int:
     checks.check_normalization(settings)
     reporter = progress.Reporter(settings.quiet, is_of_many=True)
     with stop_signals() as signals:
-        reporter.say(f"{len(jobs)} pictures")
+        reporter.say(f"{len(jobs)} picture{'s' * (len(jobs) != 1)}")
         desk = Desk(load_job_networks(settings))
         tally = many.Tally(len(jobs), reporter)
         orders = run_each(

@@ -9,6 +9,7 @@ those of the whole picture, as they do on one machine (see `objective.py`).
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import operator
 from collections.abc import Callable, Sequence
@@ -42,10 +43,12 @@ class Crew:
         there, late = self.ray.wait(list(answers), num_returns=len(answers), timeout=LATE)
         for answer in late:  # the cluster has other work
             self.ray.kill(answers[answer])
-        if not there:
+        self.actors = {}  # each with its machine
+        for answer in there:
+            with contextlib.suppress(self.ray.exceptions.RayActorError):  # it is lost already
+                self.actors[answers[answer]] = self.get(answer)
+        if not self.actors:
             raise OSError("no worker of the cluster has started: it has other work, or is too slow")
-        # Each with its machine.
-        self.actors = {answers[answer]: self.get(answer) for answer in there}
         self.serves = None  # whom they have last begun for
         self.moved = collections.Counter()  # bytes, by what they were
 

@@ -29,9 +29,9 @@ import numpy as np
 import scipy.io
 import tqdm
 from keras import ops
+from neural_style_keras import files, losses, pictures, vgg
 
 from distill import data
-from neural_style_keras import files, losses, pictures, vgg
 
 # Of each convolution: channels out of its 3x3 part; components of its ReLU that are kept.
 RANKS = {

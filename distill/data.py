@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 from neural_style_keras import pictures
 from neural_style_keras.painters.photographs import square
 

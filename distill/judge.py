@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from neural_style_keras import pictures, stylize, vgg
 from neural_style_keras.objective import Objective
 from neural_style_keras.settings import Settings

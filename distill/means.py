@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-
 from neural_style_keras import files, networks, vgg
 from neural_style_keras.networks import normalization
 

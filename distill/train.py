@@ -21,11 +21,11 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
+from neural_style_keras import backend, files, losses, pictures, vgg
+from neural_style_keras.painters.training import CosineSchedule
 
 from distill import compress, data
 from distill.trajectories import trajectories
-from neural_style_keras import backend, files, losses, pictures, vgg
-from neural_style_keras.painters.training import CosineSchedule
 
 SIDE, BATCH = 144, 6
 PLAIN, DISTURBED = 2, 1  # photographs in a batch; the rest are of trajectories

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-
 from neural_style_keras import vgg
 from neural_style_keras.objective import Objective
 from neural_style_keras.settings import Settings

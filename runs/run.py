@@ -100,7 +100,7 @@ def _run_many(jobs: list[Job]) -> int:
     checks.check_normalization(settings)
     reporter = progress.Reporter(settings.quiet, is_of_many=True)
     with stop_signals() as signals:
-        reporter.say(f"{len(jobs)} pictures")
+        reporter.say(f"{len(jobs)} picture{'s' * (len(jobs) != 1)}")
         used = load_job_networks(settings)
         from ..objective import Objectives
 

@@ -187,9 +187,9 @@ def test_a_photograph_is_painted_watched_and_downloaded(server, visit, photo, st
     assert "--content photo.png --styles style.png" in line and "--iterations 40" in line
     # What it was painted with is what another page takes from it.
     other = visit()
-    other.locator("#like input[type=file], input[type=file]#like").first.set_input_files(
-        tmp_path / "painted.png"
-    )
+    with other.expect_file_chooser() as chooser:
+        other.get_by_role("button", name="Take the settings of a painted picture").click()
+    chooser.value.set_files(tmp_path / "painted.png")
     says(other, "These are the settings of that picture now.")
     assert other.get_by_label("number input for Size").input_value() == "96"
     outside = [

@@ -288,6 +288,7 @@ def test_a_mask_is_brushed(server, visit, photo, style, tmp_path):
     canvas = page.locator("#mask-1 canvas").first
     canvas.wait_for()
     page.wait_for_timeout(1500)  # until the editor has laid itself out
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x - 60, y)

@@ -77,7 +77,7 @@ def many(address: str, server: subprocess.Popen, folder: Path, arguments) -> Non
             handle_file(path),
             [handle_file(style)],
             "",
-            "fast",
+            "neural-style",
             json.dumps(SMALL),
             api_name="/paint",
         )

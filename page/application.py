@@ -55,7 +55,6 @@ def application(page: Page, studio: Studio, password: str | None) -> guard.Guard
             block_label_text_color_dark="*neutral_200",
         ),
         css=_css(studio),
-        js=(layout.HERE / "page.js").read_text(),
         head='<meta name="viewport" content="width=device-width, initial-scale=1">',
     )
     hosts = {"localhost", "127.0.0.1", "::1", page.host} if page.is_private() else None

@@ -84,6 +84,7 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
                 placeholder="Drop a photograph here, or press to choose one",
                 buttons=[],
             )
+            _leave_unopened(content)
             chosen = gr.Radio(
                 [("none of these", ""), *((_words(name), name) for name in studio.styles)],
                 value="starry_night",
@@ -342,6 +343,7 @@ def gallery(studio: Studio, blocks: gr.Blocks) -> None:
                 elem_id="gallery-content",
                 buttons=[],
             )
+            _leave_unopened(content)
             button = gr.Button("Paint in every style", variant="primary", elem_id="gallery-paint")
             status = gr.HTML(
                 pieces.status(
@@ -527,6 +529,12 @@ def _folder(studio: Studio, request: gr.Request) -> Path:
     if own is None:
         raise gr.Error("The page needs its cookie to tell visitors apart.", print_exception=False)
     return studio.folders.of(own)
+
+
+def _leave_unopened(image: gr.Image) -> None:
+    """Give a photograph's path as it is: Gradio opens it first, and says "Error" where that fails;
+    here, `Studio.check` says what is wrong with it."""
+    image.preprocess = lambda payload: payload and payload.path
 
 
 def _mask_of(drawn) -> np.ndarray | None:

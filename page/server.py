@@ -79,7 +79,14 @@ def _serve(page, studio, listening, address: str, password, stops: list, debug: 
         timeout_graceful_shutdown=GRACE,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig, frame):
+            # The jobs end while the connections do; in a thread, since this one may hold the lock.
+            threading.Thread(target=studio.ask_to_close, daemon=True).start()
+            super().handle_exit(sig, frame)
+
+    server = Server(config)
     stops.append(server)
     studio.start()  # once the page is there: the engine takes seconds, and both cores
     threading.Thread(target=_sweep, args=(studio,), daemon=True).start()

@@ -82,10 +82,14 @@ class Studio:
         self.quick.start()
         self.slow.start()
 
-    def close(self) -> None:
-        """End every job and every worker, within seconds."""
+    def ask_to_close(self) -> None:
+        """Let every job end."""
         for queue in (self.quick, self.slow):
             queue.ask_to_close()
+
+    def close(self) -> None:
+        """End every job and every worker, within seconds."""
+        self.ask_to_close()
         for queue in (self.quick, self.slow):
             queue.close()
 

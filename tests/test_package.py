@@ -46,6 +46,9 @@ def test_the_wheel_has_one_package_with_all_that_it_needs(wheel):
         "py.typed",
         "backend/torch.py",
         "__main__.py",
+        "page/page.css",
+        "page/styles/swirls.jpg",
+        "page/thumbnails/wave.jpg",
     } <= inside
     assert not any(name.startswith(("tests/", "distill/", "examples/")) for name in inside)
 

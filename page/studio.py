@@ -231,7 +231,7 @@ class Studio:
         own = self.folders.new(folder)
         job = self._job(own, content, styles, settings, masks)
         with _plainly(own):
-            checks.check_arguments(job)
+            checks.check_arguments([job])
             shapes = checks.shapes(job)
             self._check_pixels("the painting", *checks.sizes(job, shapes)[0])
         tasks.append(self._put(self.slow, job, folder, job.output))

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import types
@@ -52,6 +53,8 @@ def nodes():
     for _ in range(2):
         cluster.add_node(**NODE)
     ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    # The workers do not know of this module.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield cluster
     ray.shutdown()
     cluster.shutdown()
@@ -308,6 +311,24 @@ def test_tasks_fail_each_for_itself(nodes, tmp_path):
     assert stopped == []
 
 
+@pytest.mark.slow
+def test_a_node_that_dies_costs_a_step_and_not_the_run(nodes, crew, network):
+    """Its tiles go to the others, and the losses are the same. The crew is not whole after it, and nothing
+    that follows has need of it."""
+    import functools
+
+    s = Settings(iterations=6, print_iterations=1, tile="32", initial_noiseblend=0, **SHALLOW)
+    here = [one.losses.total for one in stylize(CONTENT, [STYLE], s, network)]
+    make = functools.partial(Objective, spread=crew.spread)
+    there = []
+    for one in stylize(CONTENT, [STYLE], s, network, objective=make):
+        there.append(one.losses.total)
+        if one.iteration == 3:
+            lost_node(nodes, of=next(iter(crew.actors.values())))
+    assert len(crew) == 1
+    assert there == pytest.approx(here, rel=1e-4)
+
+
 CLUSTER = ["--cluster", "local", "--cluster-cpus", "0.5"]
 
 
@@ -345,23 +366,6 @@ def test_a_painter_on_a_cluster(nodes, painter, capsys):
         path.unlink()
     assert main(*painter, "--style", "wave", *CLUSTER) == 0
     assert painted() == wanted
-
-
-@pytest.mark.slow
-def test_a_node_that_dies_costs_a_step_and_not_the_run(nodes, crew, network):
-    """Its tiles go to the others, and the losses are the same. The crew is not whole after it."""
-    import functools
-
-    s = Settings(iterations=6, print_iterations=1, tile="32", initial_noiseblend=0, **SHALLOW)
-    here = [one.losses.total for one in stylize(CONTENT, [STYLE], s, network)]
-    make = functools.partial(Objective, spread=crew.spread)
-    there = []
-    for one in stylize(CONTENT, [STYLE], s, network, objective=make):
-        there.append(one.losses.total)
-        if one.iteration == 3:
-            lost_node(nodes, of=next(iter(crew.actors.values())))
-    assert len(crew) == 1
-    assert there == pytest.approx(here, rel=1e-4)
 
 
 @pytest.mark.parametrize(

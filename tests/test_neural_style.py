@@ -16,6 +16,7 @@ import pytest
 from conftest import picture, small_layers, write_mat
 from neural_style_keras import backend, neural_style
 from neural_style_keras import pictures as images
+from neural_style_keras.commands import COMMANDS
 from neural_style_keras.runs import progress, state
 from neural_style_keras.settings import PRESETS
 from PIL import Image
@@ -120,7 +121,8 @@ def test_sizes_are_those_of_the_reference(arguments, capsys):
         ("--device cpu --beta1 .8 --eps 1", {"device": "cpu", "beta1": 0.8, "eps": 1.0}),
         ("--no-cache", {"cache": False}),
         ("--padding reflect --tv-loss nine-point", {"padding": "reflect", "tv_loss": "nine-point"}),
-        ("--average .9 --scale-first 2", {"average": 0.9, "scale_first": 2.0}),
+        ("--scales auto --scale-first 2", {"scales": "auto", "scale_first": 2.0}),
+        ("--average .9", {"average": 0.9}),
         ("--normalize-network", {"normalize_network": "on"}),
     ],
 )
@@ -831,11 +833,11 @@ def test_tiles_and_layers_from_the_command_line(arguments, capsys):
 
 def test_two_bare_pictures_are_answered_with_an_example(capsys, tmp_path):
     says = (
-        "photo.jpg is no command (networks, train, apply, painters); to paint: neural-style "
+        f"photo.jpg is no command ({', '.join(COMMANDS)}); to paint: neural-style "
         "--content photo.jpg --styles"
     )
     fails(capsys, tmp_path, 2, says, "photo.jpg", "painting.jpg")
-    says = "aply is no command (networks, train, apply, painters): did you mean apply?; to paint"
+    says = f"aply is no command ({', '.join(COMMANDS)}): did you mean apply?; to paint"
     fails(capsys, tmp_path, 2, says, "aply", "--painter", "paintbox")
 
 

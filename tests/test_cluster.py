@@ -313,8 +313,8 @@ def test_tasks_fail_each_for_itself(nodes, tmp_path):
 
 @pytest.mark.slow
 def test_a_node_that_dies_costs_a_step_and_not_the_run(nodes, crew, network):
-    """Its tiles go to the others, and the losses are the same. The crew is not whole after it, and nothing
-    that follows has need of it."""
+    """Its tiles go to the others, and the losses are the same. The crew is not whole after it, and
+    nothing that follows has need of it."""
     import functools
 
     s = Settings(iterations=6, print_iterations=1, tile="32", initial_noiseblend=0, **SHALLOW)

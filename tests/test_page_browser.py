@@ -391,7 +391,7 @@ def test_everything_has_a_name_and_is_reached_by_the_keyboard(visit, photo):
         ):
             break
     page.keyboard.press("Enter")
-    says(page, "Done")
+    page.get_by_role("button", name="Stop").wait_for()
 
 
 def test_every_style_of_the_painter_at_a_look(visit, photo):

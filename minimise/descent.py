@@ -120,7 +120,7 @@ class _Steps:
         """Begin at `start`, knowing nothing of the gradient."""
         for variable in self.optimizer.variables:
             if variable.name != "learning_rate":
-                variable.assign(ops.zeros_like(variable))
+                variable.assign(ops.zeros(variable.shape, variable.dtype))
         self.variable.assign(start)
         if self.average:
             self.average.image.assign(start)

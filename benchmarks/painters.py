@@ -52,7 +52,8 @@ def loss(arguments: argparse.Namespace) -> None:
             rows.append([*terms, terms.sum()])
         means = np.mean(rows, axis=0)
         numbers = " | ".join(f"{x:.4g}" for x in means)
-        peer = peers["styles"].get(name)
+        # Theirs are of all photographs.
+        peer = None if arguments.most else peers["styles"].get(name)
         told = f"{peer['mean_total']:.4g} | {means[-1] / peer['mean_total']:.2f}" if peer else " | "
         print(f"| {name} | {numbers} | {told} |", flush=True)
 
@@ -76,11 +77,12 @@ def evaluations(arguments: argparse.Namespace) -> None:
     network, painter = load_network(arguments.network), painters.load(arguments.painter)
     noise = {"optimizer": "lbfgs", "iterations": arguments.iterations, "print_iterations": 5}
     start = {"iterations": 1, "initial_noiseblend": 0.0}
+    photos = judged(arguments)
     print("| style | painted | evaluations | median |")
     print("| --- | --- | --- | --- |")
     for name, style in named(arguments).items():
         needed, totals = [], []
-        for photo in judged(arguments):
+        for photo in photos:
             painted = paint(painter, photo, name)
             first = next(
                 transfer_style(
@@ -109,11 +111,12 @@ def start(arguments: argparse.Namespace) -> None:
     takes from noise, and those after which it is at that loss from the painted picture."""
     fast = preset("fast", network=arguments.network, print_iterations=5)
     networks = load_networks(fast)
+    photos = judged(arguments)
     print(f"| style | photograph | from noise | {' | '.join(FROM_PAINTED)} |")
     print(f"| --- | --- | --- {'| --- ' * len(FROM_PAINTED)}|")
     for name, style in named(arguments).items():
         from_painted = {"painter": arguments.painter, "style": (name,)}
-        for i, photo in enumerate(judged(arguments), start=1):
+        for i, photo in enumerate(photos, start=1):
             took, wanted = course(photo, style, fast, networks)[-1]
             cells = []
             for chosen in FROM_PAINTED.values():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import pictures
-from ..runs import checks, many, progress
+from ..runs import many, progress
 from ..runs.console import loading_keras, stop_signals
 from ..runs.job import Job
 from ..runs.masks import read_masks
@@ -184,12 +184,8 @@ def transfer_each(
 
 
 def _run_many(jobs: list[Job]) -> int:
-    settings = jobs[0].settings
-    checks.check_painter(settings)
-    checks.check_normalization(settings)
-    reporter = progress.Reporter(settings.quiet, is_of_many=True)
+    settings, reporter = jobs[0].settings, many.begun(jobs)
     with stop_signals() as signals:
-        reporter.say(f"{len(jobs)} picture{'s' * (len(jobs) != 1)}")
         desk = Desk(load_job_networks(settings))
         tally = many.Tally(len(jobs), reporter)
         orders = run_each(

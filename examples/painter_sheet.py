@@ -48,7 +48,7 @@ def main() -> None:
         photo = pictures.middle_square(pictures.read(path), side)
         painted = [paint(painter, photo, style) for style in columns.values()]
         for i, picture in enumerate([photo, *painted]):
-            picture = Image.fromarray(np.rint(np.clip(picture, 0, 255)).astype(np.uint8))
+            picture = Image.fromarray(pictures.eight_bits(picture))
             sheet.paste(picture, (i * step, TITLE + row * step))
     sheet.save(arguments.output, quality=88, optimize=True)
 

@@ -74,17 +74,9 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
     """One picture."""
     with gr.Row(elem_id="studio"):
         with gr.Column(min_width=280, elem_id="given"):
-            content = gr.Image(
-                label="Photograph",
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard"],
-                height=260,
-                elem_id="content",
-                placeholder="Drop a photograph here, or press to choose one",
-                buttons=[],
+            content = _photograph(
+                "content", placeholder="Drop a photograph here, or press to choose one"
             )
-            _leave_unopened(content)
             chosen = gr.Radio(
                 [("none of these", ""), *((_words(name), name) for name in studio.styles)],
                 value="starry_night",
@@ -334,16 +326,7 @@ def gallery(studio: Studio, blocks: gr.Blocks) -> None:
     """A photograph in every style of the painter."""
     with gr.Row():
         with gr.Column(scale=2, min_width=280):
-            content = gr.Image(
-                label="Photograph",
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard"],
-                height=260,
-                elem_id="gallery-content",
-                buttons=[],
-            )
-            _leave_unopened(content)
+            content = _photograph("gallery-content")
             button = gr.Button("Paint in every style", variant="primary", elem_id="gallery-paint")
             status = gr.HTML(
                 pieces.status(
@@ -531,10 +514,21 @@ def _folder(studio: Studio, request: gr.Request) -> Path:
     return studio.folders.of(own)
 
 
-def _leave_unopened(image: gr.Image) -> None:
-    """Give a photograph's path as it is: Gradio opens it first, and says "Error" where that fails;
-    here, `Studio.check` says what is wrong with it."""
+def _photograph(elem_id: str, **options) -> gr.Image:
+    """Where a photograph is dropped. It gives the path as it is: Gradio opens the file first, and
+    says "Error" where that fails; here, `Studio.check` says what is wrong with it."""
+    image = gr.Image(
+        label="Photograph",
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard"],
+        height=260,
+        elem_id=elem_id,
+        buttons=[],
+        **options,
+    )
     image.preprocess = lambda payload: payload and payload.path
+    return image
 
 
 def _mask_of(drawn) -> np.ndarray | None:

@@ -5,7 +5,7 @@ from .folders import found
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
 from .masks import Masks, as_mask, composed, painted, resize_mask
 from .reading import alpha, comment, mask, read, size
-from .resizing import check_finite, middle_square, resize, resize_alpha
+from .resizing import check_finite, eight_bits, middle_square, resize, resize_alpha
 from .writing import write
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_finite",
     "comment",
     "composed",
+    "eight_bits",
     "found",
     "mask",
     "match_colors",

@@ -15,9 +15,21 @@ import tqdm
 
 from .. import files, pictures
 from ..settings import PLACES, PROGRAM
+from . import checks
 from .console import sentence, tell
 from .job import Job
 from .progress import Reporter
+
+
+def begun(jobs: Sequence[Job]) -> Reporter:
+    """What the person at the terminal is told by, once what all of many pictures need is known to
+    be there. Raises OSError or ValueError where it is not."""
+    settings = jobs[0].settings
+    checks.check_painter(settings)
+    checks.check_normalization(settings)
+    reporter = Reporter(settings.quiet, is_of_many=True)
+    reporter.say(f"{len(jobs)} picture{'s' * (len(jobs) != 1)}")
+    return reporter
 
 
 def contents(words: Sequence[str]) -> list[Path]:

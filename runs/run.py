@@ -60,10 +60,7 @@ def run_one(
     may_be_complete, shapes, sizes = checked(job)
     reporter = reporter or progress.Reporter(job.settings.quiet)
     with stop_signals() if stops is None else contextlib.nullcontext(stops) as signals:
-        _say_pictures(reporter, job, shapes, sizes)
-        masks = read_masks(job, sizes)
-        for line in lines(job, masks):
-            reporter.say(line)
+        masks = _say_pictures(reporter, job, shapes, sizes)
         used = load_job_networks(job.settings)
         from .description import is_complete, metadata
 
@@ -95,12 +92,8 @@ def checked(job: Job):
 
 def _run_many(jobs: list[Job]) -> int:
     """One after another, with all that they have in common loaded and compiled once."""
-    settings = jobs[0].settings
-    checks.check_painter(settings)
-    checks.check_normalization(settings)
-    reporter = progress.Reporter(settings.quiet, is_of_many=True)
+    settings, reporter = jobs[0].settings, many.begun(jobs)
     with stop_signals() as signals:
-        reporter.say(f"{len(jobs)} picture{'s' * (len(jobs) != 1)}")
         used = load_job_networks(settings)
         from ..objective import Objectives
 
@@ -118,10 +111,7 @@ def _paint_one_of_many(job: Job, used: Networks, objectives, signals, reporter) 
     if begun is None:
         return None
     job, shapes, sizes, about = begun
-    _say_pictures(reporter, job, shapes, sizes)
-    masks = read_masks(job, sizes)
-    for line in lines(job, masks):
-        reporter.say(line)
+    masks = _say_pictures(reporter, job, shapes, sizes)
     return _paint(job, sizes, masks, used, about, signals, reporter, objectives)
 
 
@@ -155,7 +145,8 @@ def _stopped(signals: list, job: Job | None = None) -> int:
     return 128 + signals[0]
 
 
-def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
+def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> Masks:
+    """Say what there is to paint, and where; the masks, which are read for that."""
     names = ("content", *["style"] * len(job.styles))
     for name, path, (width, height) in zip(names, (job.content, *job.styles), sizes):
         reporter.say(f"{name}: {path or 'none'}, {width}x{height} pixels")
@@ -164,6 +155,10 @@ def _say_pictures(reporter: progress.Reporter, job: Job, shapes, sizes) -> None:
             f"the content is enlarged from {shapes[0][0]}x{shapes[0][1]} pixels, and has no more "
             "detail than these"
         )
+    masks = read_masks(job, sizes)
+    for line in lines(job, masks):
+        reporter.say(line)
+    return masks
 
 
 def load_job_networks(settings: Settings) -> Networks:

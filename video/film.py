@@ -189,6 +189,7 @@ def _optimiser(job: FilmJob, shapes, signals: list, say):
     """What the frames depend on; what is chosen for this machine; and a function of the first frame
     and of what was chosen, which gives the artist."""
     from ..runs import description, transfer
+    from ..runs.run import CHOSEN
     from .artists import Optimiser
 
     one = job.as_picture()
@@ -196,7 +197,7 @@ def _optimiser(job: FilmJob, shapes, signals: list, say):
     taken = masks.read_masks(one, shapes)
     about = description.metadata(one, used)
     settings = transfer.resolved(job.settings, shapes, used, taken)
-    chosen = {name: getattr(settings, name) for name in ("precision", "tile", "lbfgs_memory")}
+    chosen = {name: getattr(settings, name) for name in CHOSEN}
     styles = [pictures.read(path) for path in job.styles]
     shown = dataclasses.replace(settings, resume=False)
     for line in (*description.lines(one, shown, used, [], None), *masks.lines(one, taken)):
@@ -272,10 +273,11 @@ class _Filming:
         """A frame in a later pass: it begins half with what it was and half with its neighbour in
         the direction of the pass, where that can be relied on (arXiv 1604.08610, the algorithm of
         several passes)."""
-        own, content = self.kept.read(which - 1, number), _eight_bits(self.kept.read(0, number))
+        own = self.kept.read(which - 1, number)
+        content = pictures.eight_bits(self.kept.read(0, number))
         neighbour, held = number - 1 if which % 2 else number + 1, None
         if 0 <= neighbour < count:
-            beside = _eight_bits(self.kept.read(0, neighbour))
+            beside = pictures.eight_bits(self.kept.read(0, neighbour))
             held = self._held((which, neighbour), beside, content)
         initial = own
         if held is not None:
@@ -301,7 +303,7 @@ class _Filming:
 
         film = self.job.film
         for frame in reading.frames(self.clip, film.start, film.end, self.damage):
-            yield _eight_bits(pictures.resize(frame.picture, *self.size))
+            yield pictures.eight_bits(pictures.resize(frame.picture, *self.size))
 
     def painted(self) -> Iterator[Frame]:
         """The painted frames, each with its time."""
@@ -315,11 +317,7 @@ class _Filming:
             if s.colors == "content":
                 content = pictures.resize(frame.picture, *self.size)
                 picture = pictures.preserve_colors(picture, content, s.color_space)
-            yield dataclasses.replace(frame, picture=_eight_bits(picture))
-
-
-def _eight_bits(picture: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(picture, 0, 255)).astype(np.uint8)
+            yield dataclasses.replace(frame, picture=pictures.eight_bits(picture))
 
 
 def _comment(path: Path) -> str:

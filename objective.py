@@ -126,6 +126,29 @@ class Objective:
             for term in self.terms
         ]
 
+    def targets_of_each(self, styles) -> list:
+        """What each term compares its sums with, for a style of its own of each of many pictures.
+
+        It can be traced. For an objective of one style, and not for the Wasserstein loss, whose
+        targets numpy works out.
+
+        Args:
+            styles: (n, H, W, 3) less the mean pixel, of any size.
+        """
+        size = tuple(styles.shape[1:3])
+        [tile] = grid(*size, tile=0, halo=0)
+        terms = [term for term in self.terms if hasattr(term, "loss")]
+        network = self._once(
+            "of styles", lambda: self._tapped({k for t in terms for k in t.layers})
+        )
+        view = self._view(network, styles, tile.shape, size)
+        return [
+            tree.map_structure(ops.stop_gradient, term.target([term.sums(view, term.take(view))]))
+            if hasattr(term, "loss")
+            else None
+            for term in self.terms
+        ]
+
     def compare(self, image, content, targets: Sequence):
         """The loss of each term of each of many pictures, each against a content of its own.
 

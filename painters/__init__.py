@@ -29,6 +29,7 @@ ARGUMENTS = (
     "upsampling",
     "edge_kernel",
     "of_photographs",
+    "any_style",
 )
 # How a file that is no painter's comes to light: zipfile, zlib and JSON fail in many ways.
 _DAMAGE = (

@@ -18,9 +18,9 @@ from keras import ops
 from .. import backend
 from ..settings import Training
 from . import ARGUMENTS
+from .predictor import COLOURS, EMBEDDING, MIDDLE, NUMBERS, REACH, StylePredictor
 
 EPSILON = 1e-5  # added to the variances
-MIDDLE, REACH = 127.5, 150.0  # of the colours
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
 BLOCKS = 5  # residual ones
 PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
@@ -183,18 +183,20 @@ class Painter(keras.Model):
         upsampling: str = Training.upsampling,
         edge_kernel: int = Training.edge_kernel,
         of_photographs: bool = True,
+        any_style: bool = False,
         about: dict | None = None,
         **options,
     ):
         """
         Args:
             architecture: `residual` (arXiv 1603.08155) or `pyramid` (arXiv 1603.03417).
-            styles: how many.
+            styles: how many; of a painter for any style, the size of its embeddings.
             width_factor: of the numbers of channels, which become multiples of 8.
             normalization: `instance` or `batch`.
             upsampling: `resize` or `transposed`.
             edge_kernel: side of the first and of the last convolution's kernel, of a residual.
             of_photographs: or of noise alone, which makes textures of a pyramid.
+            any_style: whether it has a `predictor` of embeddings, which take the place of shares.
             about: what made it, as JSON has it.
         """
         super().__init__(**options)
@@ -262,6 +264,10 @@ class Painter(keras.Model):
                 keras.KerasTensor((1, styles), "float32"),
             )
         )
+        self.any_style, self.predictor = any_style, None
+        if any_style:
+            self.predictor = StylePredictor()
+            self.predictor.build()
 
     @functools.cached_property
     def painted(self):
@@ -312,6 +318,24 @@ class Painter(keras.Model):
             values = ops.convert_to_numpy(variable.value).copy()
             values[style] = value
             variable.assign(values)
+
+    def begin_with_any(self, seed: int):
+        """Let the pictures have the colours of their style from the first step on, and let each
+        number of an embedding change a little of how they are painted."""
+        random = np.random.default_rng(seed)
+        layers = [layer for layer in self._flatten_layers() if hasattr(layer, "scale")]
+        layers = [layer for layer in layers if isinstance(layer, StyleNormalization)]
+        for layer in layers:
+            shape = layer.scale.shape
+            scale, shift = random.normal(0, 0.2, (2, *shape))
+            scale[0], shift[0] = 1, 0
+            if layer is self.sections[-1].normalizations[-1]:
+                scale, shift = scale * 0.1, shift * 0.1
+                scale[: 1 + COLOURS] = shift[: 1 + COLOURS] = 0
+                means, spreads = np.split(np.arange(1, 1 + COLOURS), 2)
+                shift[means], scale[spreads] = np.eye(3), np.eye(3)
+            layer.scale.assign(scale)
+            layer.shift.assign(shift)
 
     def with_styles(self, origins: Sequence[int | None], keep: bool) -> tuple[Painter, int]:
         """A painter with the same weights and other styles, and the number of the first of them.

@@ -79,12 +79,9 @@ class Objective:
         self.terms = losses.terms(settings, len(styles), bool(masks.regions), pixels)
         names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
         check_sizes([p.shape[-2:-4:-1] for p in (content, *styles)], settings, parameters)
+        self.precision = backend.arithmetic(settings.precision, settings.device)
         self.network = vgg.build(
-            parameters,
-            names,
-            settings.pooling,
-            backend.arithmetic(settings.precision, settings.device),
-            settings.padding,
+            parameters, names, settings.pooling, self.precision, settings.padding
         )
         self.strides = {name: parameters.stride([name]) for name in names}
         stride = parameters.stride(names)

@@ -785,6 +785,11 @@ class Training:
     texture: bool = _option(
         False, PAINTER, "learn textures: pictures of the style alone, from noise, by a pyramid"
     )
+    any: bool = _option(
+        False,
+        PAINTER,
+        "learn to paint in any style: --styles are many pictures, or folders of them, to draw from",
+    )
     style_width: int | None = _option(
         None,
         PAINTER,
@@ -843,6 +848,10 @@ class Training:
             raise ValueError(f"--side is a multiple of 32, not {self.side}")
         if self.texture and self.architecture != "pyramid":
             raise ValueError("--texture goes with --architecture pyramid")
+        if self.any and (self.texture or self.style_width or self.normalization == "batch"):
+            raise ValueError(
+                "--any goes without --texture, --style-width and --normalization batch"
+            )
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", 60.0)
 

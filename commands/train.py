@@ -39,6 +39,11 @@ def job_of(chosen: dict):
         chosen_once = set(painters.ARGUMENTS) & set(Training.__dataclass_fields__)
         architecture = {name: config[name] for name in chosen_once}
         architecture["texture"] = not config["of_photographs"]
+        if bool(training.get("any")) != config["any_style"]:
+            raise ValueError(
+                f"{chosen['onto']} paints in {'any style' if config['any_style'] else 'the styles'}"
+                " that it has learnt"
+            )
         for name, value in architecture.items():
             if training.get(name, value) != value:
                 raise ValueError(

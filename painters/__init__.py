@@ -31,6 +31,10 @@ ARGUMENTS = (
     "of_photographs",
     "any_style",
 )
+# What a painter for any style paints by, in place of a share of each style: 1, which is what all
+# have in common; mean and spread of each colour of a painting; and what is learnt.
+COLOURS, LEARNT = 6, 64
+EMBEDDING = 1 + COLOURS + LEARNT
 # How a file that is no painter's comes to light: zipfile, zlib and JSON fail in many ways.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -76,6 +80,7 @@ def read_config(name: str) -> dict:
                 raise OSError(f"its part {damaged} is not what was written")
             registered, config = model["registered_name"], model["config"]
         if registered == _CLASS:
+            config.setdefault("any_style", False)  # as it was when there were no others
             _check_config(config)
     except _DAMAGE as error:
         raise OSError(f"{path} is not a painter, or it is damaged: {error}") from error
@@ -91,7 +96,9 @@ def _check_config(config: dict) -> None:
     names = styles(config)
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError("its styles have no names of their own")
-    if config["styles"] != len(names) or not isinstance(config["of_photographs"], bool):
+    count = EMBEDDING if config["any_style"] else len(names)
+    kinds = {type(config[name]) for name in ("of_photographs", "any_style")}
+    if config["styles"] != count or kinds != {bool} or (config["any_style"] and names):
         raise ValueError("its configuration contradicts itself")
 
 

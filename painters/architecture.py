@@ -17,8 +17,8 @@ from keras import ops
 
 from .. import backend
 from ..settings import Training
-from . import ARGUMENTS
-from .predictor import COLOURS, EMBEDDING, MIDDLE, NUMBERS, REACH, StylePredictor
+from . import ARGUMENTS, COLOURS, EMBEDDING
+from .predictor import MIDDLE, REACH, StylePredictor
 
 EPSILON = 1e-5  # added to the variances
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
@@ -190,7 +190,7 @@ class Painter(keras.Model):
         """
         Args:
             architecture: `residual` (arXiv 1603.08155) or `pyramid` (arXiv 1603.03417).
-            styles: how many; of a painter for any style, the size of its embeddings.
+            styles: how many; a painter for any style has the numbers of an embedding instead.
             width_factor: of the numbers of channels, which become multiples of 8.
             normalization: `instance` or `batch`.
             upsampling: `resize` or `transposed`.
@@ -201,12 +201,19 @@ class Painter(keras.Model):
         """
         super().__init__(**options)
         given = locals()
+        if any_style:
+            styles = given["styles"] = EMBEDDING
         self.arguments = {name: given[name] for name in ARGUMENTS}
         self.about = about or {}
         self.styles, self.of_photographs = styles, of_photographs
         self.architecture, self.is_pyramid = architecture, architecture == "pyramid"
         self.takes_noise = self.is_pyramid or not of_photographs
         self.channels = 3 * (of_photographs + self.takes_noise)
+
+        self.any_style, self.predictor = any_style, None
+        if any_style:
+            self.predictor = StylePredictor()
+            self.predictor.build()
 
         def section(*convolutions, **how):
             return Section(convolutions, styles, normalization, **how)
@@ -264,10 +271,6 @@ class Painter(keras.Model):
                 keras.KerasTensor((1, styles), "float32"),
             )
         )
-        self.any_style, self.predictor = any_style, None
-        if any_style:
-            self.predictor = StylePredictor()
-            self.predictor.build()
 
     @functools.cached_property
     def painted(self):
@@ -307,6 +310,8 @@ class Painter(keras.Model):
     def names(self) -> list[str]:
         """What its styles are called."""
         named = [style["name"] for style in self.about.get("styles", ())]
+        if self.any_style:
+            return []
         return named or [str(number) for number in range(1, self.styles + 1)]
 
     def begin_with_colours(self, style: int, picture):

@@ -35,7 +35,7 @@ class Photographs(keras.utils.PyDataset):
         seed: int,
         say: Callable[[str], None] = print,
         has_noise: bool = False,
-        pictures: Sequence[Path] = (),
+        groups: Sequence[Sequence[Path]] = (),
     ):
         """
         Args:
@@ -46,14 +46,14 @@ class Photographs(keras.utils.PyDataset):
             seed: of all that is drawn.
             say: is told of photographs that cannot be read.
             has_noise: whether the painter takes noise as well.
-            pictures: of styles, if they are pictures.
+            groups: pictures of styles, if they are pictures; each group is drawn from as often.
         """
         super().__init__()
         self.epoch = 0  # to be set before each
         self._paths, self._styles, self._steps = list(paths), styles, steps
         self._shape = (batch, side, side, 3)
         self._seed, self._say, self._has_noise = seed, say, has_noise
-        self._pictures, self._damaged = list(pictures), set()
+        self._groups, self._damaged = list(groups), set()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="photographs")
         self._ahead = {}
 
@@ -77,13 +77,14 @@ class Photographs(keras.utils.PyDataset):
         random = np.random.default_rng((self._seed, number))
         count, side = self._shape[:2]
         drawn = {}
-        if not self._pictures:
+        if not self._groups:
             drawn["style"] = random.integers(self._styles, size=count, dtype=np.int32)
         if self._paths:
             cut = [self._square(self._paths, square, side, random) for _ in range(count)]
             drawn["photographs"] = np.stack(cut)
-        if self._pictures:
-            cut = [self._square(self._pictures, style_square, side, random) for _ in range(count)]
+        if self._groups:
+            chosen = random.integers(len(self._groups), size=count)
+            cut = [self._square(self._groups[i], style_square, side, random) for i in chosen]
             itself = random.random(count) < ITSELF
             drawn["style"] = np.where(itself[:, None, None, None], drawn["photographs"], cut)
         if self._has_noise:

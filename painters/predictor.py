@@ -16,16 +16,13 @@ from keras import ops
 
 from .. import backend, networks, vgg
 from ..settings import STYLE_LAYERS
+from . import COLOURS, LEARNT
 
 MIDDLE, REACH = 127.5, 150.0  # of the colours
-COLOURS = 6  # numbers: the mean and the spread of each
 # Of a painting: mean and spread of each colour, and of each channel of these layers of the compact
 # network, which has 16, 32, 64, 128 and 128 there.
 NUMBERS = COLOURS + 2 * 368
-HIDDEN, LEARNT = 192, 64  # units; numbers of an embedding that are learnt
-# The first number is 1: what all styles have in common. Then come the colours themselves, lest
-# it has to be learnt that a picture has those of its style: mean and spread of each.
-EMBEDDING = 1 + COLOURS + LEARNT
+HIDDEN = 192  # units
 FLAT = 0.1  # added to the spread of a feature, lest the logarithm of a flat one be anything
 USUAL = 4.0  # standard deviations: beyond about as many, statistics are as good as there
 
@@ -64,7 +61,11 @@ def _moments(features):
 
 
 class StylePredictor(keras.layers.Layer):
-    """From the statistics of paintings to their embeddings."""
+    """From the statistics of paintings to their embeddings.
+
+    The colours are among the numbers as they are, lest it had to be learnt that a picture has those
+    of its style.
+    """
 
     def __init__(self):
         super().__init__()

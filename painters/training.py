@@ -272,6 +272,11 @@ def train(
     eyes = None
     if painter.any_style:
         eyes = Eyes(criteria[0][0].objective.precision)
+        if "eyes" not in painter.about:
+            drawn = (photographs.batch(number)["style"] for number in range(2 * MEASURED))
+            seen = [ops.convert_to_numpy(eyes.seen(squares)) for squares in drawn]
+            painter.predictor.adapt(np.concatenate(seen))
+            painter.about["eyes"] = eyes.sha256
     optimizer = keras.optimizers.Adam(rate)
     schedule = CosineSchedule(rate, steps, minutes, folder / "seconds")
     begins = keras.callbacks.LambdaCallback(

@@ -287,7 +287,8 @@ class Settings:
     painter: str | None = _option(
         None,
         START,
-        "painter whose picture to start from: paintbox, or a .keras file",
+        "painter whose picture to start from: paintbox, any (in the style of --styles), or a "
+        ".keras file",
         none="none",
         meta="PAINTER",
     )

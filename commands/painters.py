@@ -15,11 +15,13 @@ def main(argv: list[str]) -> int:
         "what made them.",
     )
     parser.add_argument("painter", nargs="*", metavar="PAINTER", help="a .keras file")
-    for name in parser.parse_args(argv).painter or painters.NAMES:
+    packaged = [name for name, path in painters.NAMES.items() if path.exists()]
+    for name in parser.parse_args(argv).painter or packaged:
         path, config = painters.find(name), painters.read_config(name)
         about = config["about"]
         print(f"{name}: {config['architecture']}, {path.stat().st_size / 1e6:.1f} MB")
-        print(f"    styles: {', '.join(painters.styles(config))}")
+        learnt = ", ".join(painters.styles(config))
+        print(f"    styles: {'any, by its picture' if config['any_style'] else learnt}")
         if "steps" in about:
             losses = ", ".join(f"{k} {v:.4g}" for k, v in about.get("losses", {}).items())
             print(f"    trained for {about['steps']} steps ({about['minutes']} min): {losses}")

@@ -19,7 +19,7 @@ from ..settings import PROGRAM, Settings, Training
 if TYPE_CHECKING:
     from .architecture import Painter
 
-NAMES = {"paintbox": Path(__file__).with_name("paintbox.keras")}
+NAMES = {name: Path(__file__).with_name(f"{name}.keras") for name in ("paintbox", "any")}
 # What a painter is made of, as its file has it; the names are those of `settings.Training`.
 ARGUMENTS = (
     "architecture",
@@ -130,6 +130,25 @@ def save(painter: Painter, path) -> None:
 def styles(config: dict) -> list[str]:
     """The names of a painter's styles, from its configuration."""
     return [style["name"] for style in config["about"]["styles"]]
+
+
+def check_styles(name: str, config: dict, style: Sequence[str] | None, drawn: Sequence) -> None:
+    """Raise ValueError for styles of another kind than a painter's.
+
+    Args:
+        name, config: of the painter.
+        style: names of its styles, that were asked for.
+        drawn: the pictures of styles that were given, for a painter for any style.
+    """
+    if config["any_style"] and style:
+        raise ValueError(f"{name} has no styles to name with --style: it takes --styles PICTURE")
+    if config["any_style"] and not drawn:
+        raise ValueError(f"{name} paints in the style of a picture: name one with --styles")
+    if drawn and not config["any_style"]:
+        raise ValueError(
+            f"{name} takes no pictures of styles, but --style and one that it has learnt: "
+            f"{', '.join(styles(config))}"
+        )
 
 
 def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Settings) -> dict:

@@ -15,6 +15,8 @@ from .console import loading_keras, stop_signals, tell
 from .job import Job
 from .output import Output
 
+RECORDED = ("width", "height", "colors", "color_space", "strength", "seed")
+
 
 @dataclass(frozen=True)
 class PaintingJob:
@@ -22,6 +24,7 @@ class PaintingJob:
 
     painter: str
     style: list[str] | None  # names of the painter's styles
+    styles: list[Path]  # pictures of styles, for a painter for any style
     contents: list[Path]  # none for textures
     output: str  # with a place for {name} where there are several
     settings: Settings
@@ -46,9 +49,10 @@ def check_arguments(job: PaintingJob) -> None:
         )
     for one in job.jobs():
         pictures.check_extension(one.output, job.settings.depth)
-        checks.check_apart(job.contents, [one.output])
-    if job.style:
-        job.settings.check_styles(len(job.style))
+        checks.check_apart([*job.contents, *job.styles], [one.output])
+    if job.style and job.styles:
+        raise ValueError("--style names a style of the painter's, and --styles are pictures")
+    job.settings.check_styles(len(job.style or job.styles))
     if job.settings.colors == "content":
         pictures.check_color_space(job.settings.color_space)
     if job.settings.height is not None and job.contents:
@@ -58,7 +62,13 @@ def check_arguments(job: PaintingJob) -> None:
 def run(job: PaintingJob) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
     config, s = painters.read_config(job.painter), job.settings
-    shares = painters.shares_asked(painters.styles(config), job.style, s)
+    painters.check_styles(job.painter, config, job.style, job.styles)
+    if config["any_style"]:
+        style = None  # to be seen in the pictures
+    elif s.strength is not None:
+        raise ValueError(f"--strength is of painters for any style, and {job.painter} is none")
+    else:
+        style = painters.shares_asked(painters.styles(config), job.style, s)
     if config["of_photographs"] and not job.contents:
         raise ValueError(f"{job.painter} paints photographs: name one with --content")
     if job.contents and not config["of_photographs"]:
@@ -75,21 +85,26 @@ def run(job: PaintingJob) -> int:
     # Nothing is left of a picture that is not whole: there is no state to go on with.
     for one in jobs:
         checks.check_outputs([one.output], one.state, s.overwrite, s.overwrite)
+    styles = [pictures.read(path) for path in job.styles]
     with stop_signals() as signals:
         with loading_keras(s.debug):
             from .. import backend
         with backend.device(s.device):
+            from ..painters.painting import embed
+
             painter = painters.load(job.painter)
+            if styles:
+                style = embed(painter, styles, s.style_shares(len(styles)))
             for number, (one, size) in enumerate(zip(jobs, sizes)):
                 if signals:
                     said = f"interrupted; {number} of {len(jobs)} pictures were written"
                     tell(f"{PROGRAM}: {said}", sys.stderr)
                     return 128 + signals[0]
-                _paint(job, one, size, painter, shares)
+                _paint(job, one, size, painter, style)
     return 0
 
 
-def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: dict) -> None:
+def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, style) -> None:
     import numpy as np
 
     from .. import backend
@@ -102,7 +117,8 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
     else:
         output, picture = Output(s.depth, None, []), np.zeros((*size[::-1], 3), np.float32)
     tile = choose_tile(painter, size, s.device, s.tile)
-    painted = paint(painter, picture, shares, s.seed, tile)
+    strength = 1.0 if s.strength is None else s.strength
+    painted = paint(painter, picture, style, s.seed, tile, strength=strength)
     if s.colors == "content" and job.contents:
         painted = pictures.preserve_colors(painted, picture, s.color_space)
 
@@ -112,11 +128,14 @@ def _paint(job: PaintingJob, one: Job, size: tuple[int, int], painter, shares: d
         "backend": backend.version(),
         "content": files.named(one.content) if job.contents else None,
         "painter": files.named(painters.find(job.painter)),
-        "shares": {name: round(share, 6) for name, share in shares.items()},
-        "settings": {
-            name: settings[name] for name in ("width", "height", "colors", "color_space", "seed")
-        },
+        "settings": {name: settings[name] for name in RECORDED},
     }
+    if job.styles:
+        shares = s.style_shares(len(job.styles))
+        about["styles"] = [files.named(path) for path in job.styles]
+        about["shares"] = [round(share, 6) for share in shares]
+    else:
+        about["shares"] = {name: round(share, 6) for name, share in style.items()}
     output.write(one.output, painted, json.dumps(about))
     if not s.quiet:
         tiles = f", in tiles of {tile} pixels" if tile else ""

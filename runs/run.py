@@ -34,7 +34,7 @@ def run(job: Job) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
     # Whether an output that exists is this very run's is seen only once the network is known.
     may_be_complete = job.settings.resume and job.output.exists()
-    checks.check_painter(job.settings)
+    checks.check_painter(job)
     checks.check_normalization(job.settings)
     shapes = checks.shapes(job)
     if not may_be_complete:

@@ -188,7 +188,7 @@ def painted(
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
         if settings.painter and initial is None and state is None:
-            initial = _first_picture(content, settings)
+            initial = _first_picture(content, styles, settings)
         steps = stylize(
             content, styles, settings, used.network, initial, state, stop, used.warm, on_step, masks
         )
@@ -210,15 +210,19 @@ def _matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
     ]
 
 
-def _first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
-    """What the painter makes of the content, (H, W, 3)."""
+def _first_picture(content: np.ndarray, styles, settings: Settings) -> np.ndarray:
+    """What the painter makes of the content, (H, W, 3); one for any style, in these."""
     from .. import painters
     from ..painters import painting
 
     painter = painters.load(settings.painter)
-    shares = painters.shares_asked(painter.names, settings.style, settings)
+    if painter.any_style:
+        painters.check_styles(settings.painter, painter.get_config(), settings.style, styles)
+        style = painting.embed(painter, styles, settings.style_shares(len(styles)))
+    else:
+        style = painters.shares_asked(painter.names, settings.style, settings)
     tile = painting.choose_tile(painter, content.shape[1::-1], settings.device)
-    return painting.paint(painter, content, shares, settings.seed, tile)
+    return painting.paint(painter, content, style, settings.seed, tile)
 
 
 def _on_device(steps: Iterator[Progress], device: str | None) -> Iterator[Progress]:

@@ -46,11 +46,11 @@ def paint(
         picture: (H, W, 3) RGB in 0..255; for a painter of textures, only its size counts.
         style: the name of one of the painter's, or the share of each of several: what is between
             two styles has scales and shifts between theirs (arXiv 1610.07629, section 3.3). Of a
-            painter for any style, what `embed` makes of paintings, if `styles` are not given.
+            painter for any style, what `embed_styles` makes of paintings, if `styles` are not given.
         seed: of the noise, where the painter takes noise.
         tile: the side of the tiles in pixels; 0 for the whole at once. A pyramid has no tiles.
         styles: paintings, (H, W, 3) RGB in 0..255 each, for a painter for any style; of several,
-            what is in the middle. `embed` has other mixtures, and need be asked only once for many
+            what is in the middle. `embed_styles` has other mixtures, and need be asked only once for many
             pictures.
         strength: 0..1, of a painter for any style: at 0, the picture is painted in the style that
             is seen in itself.
@@ -83,7 +83,7 @@ def paint(
     return np.clip(painted[0, :height, :width], 0, 255)
 
 
-def embed(
+def embed_styles(
     painter: Painter, styles: Sequence[np.ndarray], weights: Sequence[float] | None = None
 ) -> np.ndarray:
     """What a painter for any style makes of paintings, for `paint`.
@@ -142,12 +142,12 @@ def _shares(painter: Painter, picture, style, styles, strength: float) -> np.nda
         style = {style: 1.0} if isinstance(style, str) else style
         return np.array(shares_of(painter.names, style), np.float32)
     if len(styles):
-        style = embed(painter, styles)
+        style = embed_styles(painter, styles)
     elif not isinstance(style, np.ndarray):
         raise ValueError("the painter has no styles of its own: give it the picture of one")
     if strength == 1:
         return style
-    return (1 - strength) * embed(painter, [picture]) + strength * style
+    return (1 - strength) * embed_styles(painter, [picture]) + strength * style
 
 
 def choose_tile(

@@ -12,7 +12,7 @@ import numpy as np
 import tqdm
 
 from .. import painters, pictures
-from ..painters.painting import choose_tile, embed, paint
+from ..painters.painting import choose_tile, embed_styles, paint
 from .console import tell
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Checkpoints(keras.callbacks.Callback):
             size = self.test.shape[1::-1]
             tile = choose_tile(self.painter, size, self.job.settings.device)
             drawn = [pictures.read(path) for path in self.drawn]
-            styles = [embed(self.painter, [one]) for one in drawn]
+            styles = [embed_styles(self.painter, [one]) for one in drawn]
             styles = styles or self.painter.names[self.first :]
             row = [paint(self.painter, self.test, style, tile=tile) for style in styles]
             sheet = np.concatenate(row, axis=1)

@@ -90,11 +90,11 @@ def run(job: PaintingJob) -> int:
         with loading_keras(s.debug):
             from .. import backend
         with backend.device(s.device):
-            from ..painters.painting import embed
+            from ..painters.painting import embed_styles
 
             painter = painters.load(job.painter)
             if styles:
-                style = embed(painter, styles, s.style_shares(len(styles)))
+                style = embed_styles(painter, styles, s.style_shares(len(styles)))
             for number, (one, size) in enumerate(zip(jobs, sizes)):
                 if signals:
                     said = f"interrupted; {number} of {len(jobs)} pictures were written"

@@ -218,7 +218,7 @@ def _first_picture(content: np.ndarray, styles, settings: Settings) -> np.ndarra
     painter = painters.load(settings.painter)
     if painter.any_style:
         painters.check_styles(settings.painter, painter.get_config(), settings.style, styles)
-        style = painting.embed(painter, styles, settings.style_shares(len(styles)))
+        style = painting.embed_styles(painter, styles, settings.style_shares(len(styles)))
     else:
         style = painters.shares_asked(painter.names, settings.style, settings)
     tile = painting.choose_tile(painter, content.shape[1::-1], settings.device)

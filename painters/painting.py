@@ -46,12 +46,12 @@ def paint(
         picture: (H, W, 3) RGB in 0..255; for a painter of textures, only its size counts.
         style: the name of one of the painter's, or the share of each of several: what is between
             two styles has scales and shifts between theirs (arXiv 1610.07629, section 3.3). Of a
-            painter for any style, what `embed_styles` makes of paintings, if `styles` are not given.
+            painter for any style, what `embed_styles` makes of paintings, in place of `styles`.
         seed: of the noise, where the painter takes noise.
         tile: the side of the tiles in pixels; 0 for the whole at once. A pyramid has no tiles.
         styles: paintings, (H, W, 3) RGB in 0..255 each, for a painter for any style; of several,
-            what is in the middle. `embed_styles` has other mixtures, and need be asked only once for many
-            pictures.
+            what is in the middle. `embed_styles` has other mixtures, and is asked only once for
+            many pictures.
         strength: 0..1, of a painter for any style: at 0, the picture is painted in the style that
             is seen in itself.
 

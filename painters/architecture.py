@@ -60,16 +60,17 @@ class UpsampledConv2D(keras.layers.Conv2D):
 
     def call(self, x):
         n, height, width, _ = ops.shape(x)
-        halves = ops.convert_to_tensor(self.HALVES)
+        halves = ops.convert_to_tensor(self.HALVES, self.compute_dtype)
+        kernel = ops.convert_to_tensor(self.kernel, self.compute_dtype)
         # p, q: which half; u, v: the pixels around; i, j: of the kernel; c, d: channels.
-        kernel = ops.einsum(
-            "pui,qvj,ijcd->uvcpqd", halves, halves, ops.convert_to_tensor(self.kernel)
-        )
+        kernel = ops.einsum("pui,qvj,ijcd->uvcpqd", halves, halves, kernel)
         kernel = ops.reshape(kernel, (3, 3, self.kernel.shape[2], 4 * self.filters))
         x = ops.conv(_mirrored(x, 1, "symmetric"), kernel, padding="valid")
         x = ops.reshape(x, (n, height, width, 2, 2, self.filters))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (n, 2 * height, 2 * width, self.filters)) + self.bias
+        return ops.reshape(x, (n, 2 * height, 2 * width, self.filters)) + ops.cast(
+            self.bias, x.dtype
+        )
 
 
 class StyleNormalization(keras.layers.Layer):
@@ -324,13 +325,25 @@ class Painter(keras.Model):
             values[style] = value
             variable.assign(values)
 
+    @property
+    def _all_sections(self) -> list[Section]:
+        levels = [*self.levels, *self.joined] if self.is_pyramid else []
+        return [*levels, *self.sections]
+
+    def multiply_in(self, precision: str):
+        """Have the convolutions compute in `float32` or `bfloat16`; weights, statistics and what
+        lies between the convolutions stay float32."""
+        policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+        for section in self._all_sections:
+            for layer in section.convolutions:
+                layer.dtype_policy = keras.DTypePolicy(policy)
+
     def begin_with_any(self, seed: int):
         """Let the pictures have the colours of their style from the first step on, and let each
         number of an embedding change a little of how they are painted."""
         random = np.random.default_rng(seed)
-        layers = [layer for layer in self._flatten_layers() if hasattr(layer, "scale")]
-        layers = [layer for layer in layers if isinstance(layer, StyleNormalization)]
-        for layer in layers:
+        own = [layer for section in self._all_sections for layer in section.normalizations]
+        for layer in own + (self.balances if self.is_pyramid else []):
             shape = layer.scale.shape
             scale, shift = random.normal(0, 0.2, (2, *shape))
             scale[0], shift[0] = 1, 0

@@ -269,9 +269,11 @@ def train(
     if only_styles:
         for variable in painter.trainable_variables:
             variable.trainable = variable.name in STYLE_VARIABLES
+    precision = criteria[0][0].objective.precision
+    painter.multiply_in(precision)
     eyes = None
     if painter.any_style:
-        eyes = Eyes(criteria[0][0].objective.precision)
+        eyes = Eyes(precision)
         if "eyes" not in painter.about:
             drawn = (photographs.batch(number)["style"] for number in range(2 * MEASURED))
             seen = [ops.convert_to_numpy(eyes.seen(squares)) for squares in drawn]

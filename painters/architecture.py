@@ -68,9 +68,8 @@ class UpsampledConv2D(keras.layers.Conv2D):
         x = ops.conv(_mirrored(x, 1, "symmetric"), kernel, padding="valid")
         x = ops.reshape(x, (n, height, width, 2, 2, self.filters))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (n, 2 * height, 2 * width, self.filters)) + ops.cast(
-            self.bias, x.dtype
-        )
+        x = ops.reshape(x, (n, 2 * height, 2 * width, self.filters))
+        return x + ops.cast(self.bias, x.dtype)
 
 
 class StyleNormalization(keras.layers.Layer):

@@ -74,7 +74,11 @@ def build_parser() -> Parser:
     )
     needed = parser.add_argument_group("choose what it learns from")
     needed.add_argument(
-        "--styles", required=True, nargs="+", metavar="PICTURE", help="one or more paintings"
+        "--styles",
+        required=True,
+        nargs="+",
+        metavar="PICTURE",
+        help="one or more paintings; with --any, folders of them as well",
     )
     needed.add_argument("--photos", metavar="FOLDER", help="photographs of every kind")
     needed.add_argument(

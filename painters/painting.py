@@ -141,6 +141,8 @@ def _shares(painter: Painter, picture, style, styles, strength: float) -> np.nda
             )
         style = {style: 1.0} if isinstance(style, str) else style
         return np.array(shares_of(painter.names, style), np.float32)
+    if not 0 <= strength <= 1:
+        raise ValueError(f"the strength is from 0 to 1, not {strength}")
     if len(styles):
         style = embed_styles(painter, styles)
     elif not isinstance(style, np.ndarray):

@@ -177,7 +177,10 @@ def _drawn(job: TrainingJob, written: set[Path]) -> list[list[Path]]:
     for path in named:
         pictures.size(path)  # which says if it is no picture
     groups = [*([named] if named else []), *map(pictures.found, folders)]
-    return [[path for path in group if path.resolve() not in written] for group in groups]
+    groups = [[path for path in group if path.resolve() not in written] for group in groups]
+    if not any(groups):
+        raise OSError("there are no pictures of styles to draw from")
+    return [group for group in groups if group]
 
 
 def _style(path: Path, width: int | None):

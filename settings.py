@@ -287,8 +287,8 @@ class Settings:
     painter: str | None = _option(
         None,
         START,
-        "painter whose picture to start from: paintbox, any (in the style of --styles), or a "
-        ".keras file",
+        "painter whose picture to start from: paintbox, or a .keras file; one for any style paints "
+        "in that of --styles",
         none="none",
         meta="PAINTER",
     )

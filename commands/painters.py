@@ -15,8 +15,7 @@ def main(argv: list[str]) -> int:
         "what made them.",
     )
     parser.add_argument("painter", nargs="*", metavar="PAINTER", help="a .keras file")
-    packaged = [name for name, path in painters.NAMES.items() if path.exists()]
-    for name in parser.parse_args(argv).painter or packaged:
+    for name in parser.parse_args(argv).painter or painters.NAMES:
         path, config = painters.find(name), painters.read_config(name)
         about = config["about"]
         print(f"{name}: {config['architecture']}, {path.stat().st_size / 1e6:.1f} MB")

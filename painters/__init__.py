@@ -19,7 +19,7 @@ from ..settings import PROGRAM, Settings, Training
 if TYPE_CHECKING:
     from .architecture import Painter
 
-NAMES = {name: Path(__file__).with_name(f"{name}.keras") for name in ("paintbox", "any")}
+NAMES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.keras"))}
 # What a painter is made of, as its file has it; the names are those of `settings.Training`.
 ARGUMENTS = (
     "architecture",

@@ -104,7 +104,7 @@ def embed_styles(
             f"the painter has learnt its styles: choose from {', '.join(painter.names)}"
         )
     weights = (1.0,) * len(styles) if weights is None else tuple(weights)
-    if not styles or len(weights) != len(styles) or not sum(weights):
+    if not len(styles) or len(weights) != len(styles) or not sum(weights):
         raise ValueError("there must be a style, and a weight for each, not all of them 0")
     eyes = _eyes()
     if painter.about.get("eyes") not in (None, eyes.sha256):

@@ -32,7 +32,7 @@ def shallow(monkeypatch):
 def painter():
     """A painter for any style, before it has learnt anything."""
     keras.utils.set_random_seed(0)
-    painter = Painter(**SLIM)
+    painter = Painter(**SLIM, about={"styles": []})
     painter.begin_with_any(0)
     seen = [Eyes().seen(picture(64, 64, seed)[np.newaxis]) for seed in range(10, 18)]
     painter.predictor.adapt(np.concatenate([ops.convert_to_numpy(one) for one in seen]))
@@ -339,7 +339,7 @@ def test_what_is_wrong_with_the_styles_is_said(given, code, said, pictures, tmp_
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path)
         (tmp_path / "text.png").write_text("text")
-        painters.save(Painter(**SLIM), tmp_path / "any.keras")
+        painters.save(Painter(**SLIM, about={"styles": []}), tmp_path / "any.keras")
         named = Painter(width_factor=0.25, about={"styles": [{"name": "a"}]})
         painters.save(named, tmp_path / "named.keras")
         before = everything(tmp_path)
@@ -374,7 +374,7 @@ def test_what_is_wrong_with_a_training_is_said(arguments, more, code, said, tmp_
 
 
 def test_named_styles_are_not_added_to_a_painter_for_any(arguments, tmp_path, capsys):
-    painters.save(Painter(**SLIM), tmp_path / "any.keras")
+    painters.save(Painter(**SLIM, about={"styles": []}), tmp_path / "any.keras")
     given = [one for one in arguments if one != "--any"]
     given[given.index("drawn")] = "other.png"
     assert main(*given, "--onto", "any.keras") == 2

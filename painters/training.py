@@ -222,12 +222,14 @@ def style_counts(criterion: PerceptualLoss, photographs: Photographs) -> np.ndar
     lose in it, lest loud styles drown quiet ones. (styles,) float32.
 
     Noise serves in place of photographs where there are none. Without styles, the reciprocal of
-    what they lose in those that are drawn: one number.
+    what they usually lose in those that are drawn: one number.
     """
     if not criterion.styles:
         batches = [photographs.batch(number) for number in range(MEASURED // 4)]
         found = [criterion(b["photographs"], b["photographs"], b["style"]) for b in batches]
-        return 1 / np.mean([ops.convert_to_numpy(ops.sum(x, 1)).mean() for x in found], keepdims=1)
+        found = np.concatenate([ops.convert_to_numpy(ops.sum(x, 1)) for x in found])
+        # The median: a few loud ones would say nothing about the others.
+        return 1 / np.maximum(np.median(found, keepdims=True), 1e-30)
     number, losses = 0, [[] for _ in range(criterion.styles)]
     while min(map(len, losses)) < MEASURED:
         batch = photographs.batch(number)

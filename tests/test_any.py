@@ -1,6 +1,7 @@
 """Painters for any style: what they see of a painting, how they learn, and how they paint."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -37,6 +38,18 @@ def painter():
     seen = [Eyes().seen(picture(64, 64, seed)[np.newaxis]) for seed in range(10, 18)]
     painter.predictor.adapt(np.concatenate([ops.convert_to_numpy(one) for one in seen]))
     return painter
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The files of a painter for any style and of one of named styles."""
+    folder = tmp_path_factory.mktemp("painters")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(architecture, "BLOCKS", 1)
+        painters.save(Painter(**SLIM, about={"styles": []}), folder / "any.keras")
+        named = Painter(width_factor=0.25, about={"styles": [{"name": "a"}]})
+        painters.save(named, folder / "named.keras")
+    return folder
 
 
 @pytest.fixture
@@ -335,18 +348,17 @@ RUN = ("--content", "content.png", "--output", "out.png", "--painter", "any.kera
         ((*RUN, "--style-weight", "0"), 1, "name one with --styles"),
     ],
 )
-def test_what_is_wrong_with_the_styles_is_said(given, code, said, pictures, tmp_path, capsys):
-    with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(tmp_path)
-        (tmp_path / "text.png").write_text("text")
-        painters.save(Painter(**SLIM, about={"styles": []}), tmp_path / "any.keras")
-        named = Painter(width_factor=0.25, about={"styles": [{"name": "a"}]})
-        painters.save(named, tmp_path / "named.keras")
-        before = everything(tmp_path)
-        assert main(*given) == code
-        [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith("neural-style: error: ") and said in line
-        assert everything(tmp_path) == before
+def test_what_is_wrong_with_the_styles_is_said(
+    given, code, said, pictures, saved, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.png").write_text("text")
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    before = everything(tmp_path)
+    assert main(*given) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("neural-style: error: ") and said in line
+    assert everything(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -361,11 +373,12 @@ def test_what_is_wrong_with_the_styles_is_said(given, code, said, pictures, tmp_
         (["--style-width", "64"], 2, "--any goes without"),
     ],
 )
-def test_what_is_wrong_with_a_training_is_said(arguments, more, code, said, tmp_path, capsys):
+def test_what_is_wrong_with_a_training_is_said(
+    arguments, more, code, said, saved, tmp_path, capsys
+):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.png").write_text("text")
-    named = Painter(width_factor=0.25, about={"styles": [{"name": "a"}]})
-    painters.save(named, tmp_path / "named.keras")
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     before = everything(tmp_path)
     assert main(*arguments, *more) == code
     [line] = capsys.readouterr().err.splitlines()

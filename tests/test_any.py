@@ -152,6 +152,16 @@ def test_its_strength_goes_from_the_photograph_itself_to_the_style(painter):
     assert all(np.abs(found[1] - end).mean() > 1 for end in (found[0], found[2]))
 
 
+def test_with_convolutions_in_bfloat16_it_paints_nearly_the_same(painter):
+    given = picture(64, 64)[np.newaxis], embed_styles(painter, [picture(60, 60, 2)])[np.newaxis]
+    one = ops.convert_to_numpy(painter(given))
+    painter.multiply_in("bfloat16")
+    other = ops.convert_to_numpy(painter(given))
+    assert other.dtype == np.float32 and 0 < np.abs(other - one).mean() < 2
+    painter.multiply_in("float32")
+    assert (ops.convert_to_numpy(painter(given)) == one).all()
+
+
 def test_styles_of_the_other_kind_are_refused(painter):
     photo, named = picture(64, 64), Painter(width_factor=0.25)
     with pytest.raises(ValueError, match="no styles of its own"):

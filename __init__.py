@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .networks import load as load_network
     from .objective import Losses
     from .painters import load as load_painter
-    from .painters.painting import paint
+    from .painters.painting import embed_styles, paint
     from .pictures import mask as read_mask
     from .pictures import read as read_picture
     from .pictures import write as write_picture
@@ -35,6 +35,7 @@ __all__ = [
     "Settings",
     "State",
     "__version__",
+    "embed_styles",
     "load_network",
     "load_painter",
     "paint",
@@ -52,6 +53,7 @@ _LAZY = {
     "Losses": (".objective", "Losses"),
     "Progress": (".stylize", "Progress"),
     "State": (".stylize", "State"),
+    "embed_styles": (".painters.painting", "embed_styles"),
     "load_network": (".networks", "load"),
     "load_painter": (".painters", "load"),
     "paint": (".painters.painting", "paint"),

@@ -79,12 +79,9 @@ class Statistics:
         self.size = size
         self.terms = [*losses.terms(settings, styles, has_regions, math.prod(size)), *more]
         names = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
+        self.precision = backend.arithmetic(settings.precision, settings.device)
         self.network = vgg.build(
-            parameters,
-            names,
-            settings.pooling,
-            backend.arithmetic(settings.precision, settings.device),
-            settings.padding,
+            parameters, names, settings.pooling, self.precision, settings.padding
         )
         self.strides = {name: parameters.stride([name]) for name in names}
         self.mean_pixel = parameters.mean_pixel
@@ -326,6 +323,28 @@ class Objective:
         masks = masks or [None] * len(styles)
         return [
             term.target([self.statistics.of_style(term, *style) for style in zip(styles, masks)])
+            if hasattr(term, "loss")
+            else None
+            for term in self.terms
+        ]
+
+    def targets_of_each(self, styles) -> list:
+        """What each term compares its sums with, for a style of its own of each of many pictures.
+
+        It can be traced. For an objective of one style, and not for the Wasserstein loss, whose
+        targets numpy works out.
+
+        Args:
+            styles: (n, H, W, 3) less the mean pixel, of any size.
+        """
+        size = tuple(styles.shape[1:3])
+        [tile] = grid(*size, tile=0, halo=0)
+        terms = [term for term in self.terms if hasattr(term, "loss")]
+        layers = {k for term in terms for k in term.layers}
+        network = self.statistics.once("of styles", lambda: self.statistics.tapped(layers))
+        view = self.statistics.view(network, styles, tile.shape, size)
+        return [
+            tree.map_structure(ops.stop_gradient, term.target([term.sums(view, term.take(view))]))
             if hasattr(term, "loss")
             else None
             for term in self.terms

@@ -299,7 +299,8 @@ class Settings:
     painter: str | None = _option(
         None,
         START,
-        "painter whose picture to start from: paintbox, or a .keras file",
+        "painter whose picture to start from: paintbox, or a .keras file; one for any style paints "
+        "in that of --styles",
         none="none",
         meta="PAINTER",
     )
@@ -835,6 +836,11 @@ class Training:
     texture: bool = _option(
         False, PAINTER, "learn textures: pictures of the style alone, from noise, by a pyramid"
     )
+    any: bool = _option(
+        False,
+        PAINTER,
+        "learn to paint in any style: --styles are many pictures, or folders of them, to draw from",
+    )
     style_width: int | None = _option(
         None,
         PAINTER,
@@ -893,6 +899,10 @@ class Training:
             raise ValueError(f"--side is a multiple of 32, not {self.side}")
         if self.texture and self.architecture != "pyramid":
             raise ValueError("--texture goes with --architecture pyramid")
+        if self.any and (self.texture or self.style_width or self.normalization == "batch"):
+            raise ValueError(
+                "--any goes without --texture, --style-width and --normalization batch"
+            )
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", 60.0)
 

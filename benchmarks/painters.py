@@ -2,6 +2,7 @@
 
     python benchmarks/painters.py loss --painter paintbox --network imagenet-vgg-verydeep-19.mat \\
         --photos DIR --styles the_scream=scream.jpg ... --peers painters.json
+    python benchmarks/painters.py loss --painter any.keras ...
     python benchmarks/painters.py time --painter paintbox [--size 256 512 1024] [--rounds 5]
     python benchmarks/painters.py evaluations --network ... --photos DIR --styles ... --peers ...
     python benchmarks/painters.py start --network ... --photos DIR --styles ... --peers ...
@@ -26,7 +27,7 @@ from keras import ops
 from neural_style_keras import load_network, painters, pictures, preset, transfer_style, vgg
 from neural_style_keras.minimise.schedule import schedule
 from neural_style_keras.painters.architecture import Painter
-from neural_style_keras.painters.painting import paint
+from neural_style_keras.painters.painting import embed_styles, paint
 from neural_style_keras.painters.training import PerceptualLoss
 from neural_style_keras.runs.transfer import Networks, load_networks
 from neural_style_keras.settings import RECIPES, Settings
@@ -45,8 +46,9 @@ def loss(arguments: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, style in named(arguments).items():
         criterion, rows = PerceptualLoss([style], settings, network, SIDE), []
+        how = embed_styles(painter, [style]) if painter.any_style else name
         for photo in photos:
-            painted = paint(painter, photo, name)
+            painted = paint(painter, photo, how)
             one = criterion(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
             terms = ops.convert_to_numpy(one)[0]
             rows.append([*terms, terms.sum()])
@@ -83,7 +85,8 @@ def evaluations(arguments: argparse.Namespace) -> None:
     for name, style in named(arguments).items():
         needed, totals = [], []
         for photo in photos:
-            painted = paint(painter, photo, name)
+            how = embed_styles(painter, [style]) if painter.any_style else name
+            painted = paint(painter, photo, how)
             first = next(
                 transfer_style(
                     photo, [style], Settings(**chosen | start), initial=painted, network=network
@@ -153,8 +156,9 @@ def seconds(arguments: argparse.Namespace) -> None:
         took = {painter: [], published: []}
         for _ in range(arguments.rounds + 1):
             for one, times in took.items():
+                how = embed_styles(one, [photo]) if one.any_style else one.names[0]
                 began = time.perf_counter()
-                paint(one, photo, one.names[0], tile=arguments.tile)
+                paint(one, photo, how, tile=arguments.tile)
                 times.append(time.perf_counter() - began)
         ours, theirs = (times[1:] for times in took.values())
         ratios = [a / b for a, b in zip(ours, theirs)]

@@ -19,6 +19,7 @@ from ..runs.painting import (
     is_there,
     painted_by,
     read,
+    style_of,
     write,
 )
 from ..runs.progress import Reporter
@@ -50,7 +51,7 @@ class Order:
     """What a worker needs to paint a picture."""
 
     picture: np.ndarray
-    shares: dict[str, float]
+    style: dict[str, float] | np.ndarray  # from `style_of`
     has_content: bool
 
 
@@ -60,27 +61,29 @@ def paint(shop: Workshop, order: Order) -> tuple[np.ndarray, int]:
 
     with backend.device(shop.settings.device):
         return painted_by(
-            shop.painter, order.picture, order.shares, shop.settings, order.has_content
+            shop.painter, order.picture, order.style, shop.settings, order.has_content
         )
 
 
 def run(job: PaintingJob) -> int:
     """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
     check_address(job.settings.cluster)
-    names, jobs = asked(job)
-    s = job.settings
+    jobs, s = asked(job), job.settings
     reporter = Reporter(s.quiet, is_of_many=True)
     path = painters.find(job.painter)
     shop, file, known = Workshop(Path(path).read_bytes(), s), files.named(path), {}
 
+    @functools.cache
+    def style(*styles):
+        return style_of(shop.painter, s, *styles)
+
     def load(one):
-        shares = painters.shares_asked(names, one.styles, s)
-        about = describe(one, shares, file)
+        about = describe(one, file)
         if is_there(one, about):
             return None
         output, picture = read(one, checked(one))
         known[one.output] = output, about
-        return Order(picture, shares, one.content is not None)
+        return Order(picture, style(*one.styles), one.content is not None)
 
     with stop_signals() as signals:
         with loading_keras(s.debug):

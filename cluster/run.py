@@ -265,5 +265,6 @@ def _initial(job: Job, size: tuple[int, int]) -> np.ndarray | None:
         return pictures.read(job.settings.initial)
     if job.settings.painter:
         content = pictures.resize(pictures.read(job.content), *size)
-        return transfer.first_picture(content, job.settings)
+        styles = [pictures.read(path) for path in job.styles]
+        return transfer.first_picture(content, styles, job.settings)
     return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+
+from ..files import local
 from ..settings import PROGRAM, Settings
 from .parser import Parser, add_flags
 
@@ -34,10 +37,12 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         chosen = vars(arguments)
-        settings = Settings(**{name: chosen[name] for name in SETTINGS if name in chosen})
+        names = (*SETTINGS, "strength")
+        settings = Settings(**{name: chosen[name] for name in names if name in chosen})
         job = painting.PaintingJob(
             arguments.painter,
             arguments.style,
+            [local(path) for path in arguments.styles],
             many.contents(arguments.content),
             arguments.output,
             settings,
@@ -72,6 +77,20 @@ def build_parser() -> Parser:
         nargs="+",
         metavar="NAME",
         help="one of its styles, or several, to be mixed (default: the only one)",
+    )
+    needed.add_argument(
+        "--styles",
+        nargs="+",
+        default=[],
+        metavar="PICTURE",
+        help="for a painter for any style, a painting, or several, to be mixed",
+    )
+    needed.add_argument(
+        "--strength",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="STRENGTH",
+        help="of a painter for any style, from the photograph, 0, to the painting, 1 (default: 1)",
     )
     needed.add_argument(
         "--content",

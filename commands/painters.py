@@ -19,7 +19,8 @@ def main(argv: list[str]) -> int:
         path, config = painters.find(name), painters.read_config(name)
         about = config["about"]
         print(f"{name}: {config['architecture']}, {path.stat().st_size / 1e6:.1f} MB")
-        print(f"    styles: {', '.join(painters.styles(config))}")
+        learnt = ", ".join(painters.styles(config))
+        print(f"    styles: {'any, by its picture' if config['any_style'] else learnt}")
         if "steps" in about:
             losses = ", ".join(f"{k} {v:.4g}" for k, v in about.get("losses", {}).items())
             before = len(about.get("made", ())) - 1

@@ -39,6 +39,11 @@ def job_of(chosen: dict):
         chosen_once = set(painters.ARGUMENTS) & set(Training.__dataclass_fields__)
         architecture = {name: config[name] for name in chosen_once}
         architecture["texture"] = not config["of_photographs"]
+        if bool(training.get("any")) != config["any_style"]:
+            raise ValueError(
+                f"{chosen['onto']} paints in {'any style' if config['any_style'] else 'the styles'}"
+                " that it has learnt"
+            )
         for name, value in architecture.items():
             if training.get(name, value) != value:
                 raise ValueError(
@@ -69,7 +74,11 @@ def build_parser() -> Parser:
     )
     needed = parser.add_argument_group("choose what it learns from")
     needed.add_argument(
-        "--styles", required=True, nargs="+", metavar="PICTURE", help="one or more paintings"
+        "--styles",
+        required=True,
+        nargs="+",
+        metavar="PICTURE",
+        help="one or more paintings; with --any, folders of them as well",
     )
     needed.add_argument("--photos", metavar="FOLDER", help="photographs of every kind")
     needed.add_argument(

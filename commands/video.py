@@ -28,14 +28,19 @@ def main(argv: list[str]) -> int:
 
 def job_of(chosen: dict):
     """The film that a command line asks for; ValueError for a value out of its range."""
+    from .. import painters
     from ..video.film import FilmJob
 
     chosen = dict(chosen)
     content, styles, output = (chosen.pop(name) for name in ("content", "styles", "output"))
     recipe = chosen.pop("preset")
     of_film = {name: chosen.pop(name) for name in Film.__dataclass_fields__ if name in chosen}
-    if chosen.get("painter") and not styles:
-        # By the painter alone, nothing is optimised: its styles are what there is to mix.
+    painter = chosen.get("painter")
+    # A painter for any style takes --styles where others take --style. With --styles besides, the
+    # painter begins the first frame, as it begins a picture.
+    alone = painter and (not styles or painters.read_config(painter)["any_style"])
+    if alone:
+        # Nothing is optimised: the painter's styles are what there is to mix.
         recipe = recipe or "neural-style"
     return FilmJob(
         local(content),
@@ -43,6 +48,7 @@ def job_of(chosen: dict):
         local(output),
         preset(recipe or PRESET, **chosen),
         Film(**of_film),
+        is_optimised=not alone,
     )
 
 
@@ -53,7 +59,7 @@ def build_parser() -> Parser:
         prog=f"{PROGRAM} video",
         description="Paint a film, each frame held to the one before: optimised, with --styles, or "
         "by a painter, with --painter and --style, in a fraction of a second each.",
-        epilog="With both, the painter begins the first frame.",
+        epilog="With --styles as well, a painter with styles of its own begins the first frame.",
     )
     needed = parser.add_argument_group("choose the film and the styles")
     needed.add_argument("--content", required=True, metavar="FILM", help="the film to paint")

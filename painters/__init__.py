@@ -19,7 +19,7 @@ from ..settings import PROGRAM, Settings, Training
 if TYPE_CHECKING:
     from .architecture import Painter
 
-NAMES = {"paintbox": Path(__file__).with_name("paintbox.keras")}
+NAMES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.keras"))}
 # What a painter is made of, as its file has it; the names are those of `settings.Training`.
 ARGUMENTS = (
     "architecture",
@@ -29,7 +29,12 @@ ARGUMENTS = (
     "upsampling",
     "edge_kernel",
     "of_photographs",
+    "any_style",
 )
+# What a painter for any style paints by, in place of a share of each style: 1, which is what all
+# have in common; mean and spread of each colour of a painting; and what is learnt.
+COLOURS, LEARNT = 6, 64
+EMBEDDING = 1 + COLOURS + LEARNT
 # How a file that is no painter's comes to light: zipfile, zlib and JSON fail in many ways.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -75,6 +80,7 @@ def read_config(name: str) -> dict:
                 raise OSError(f"its part {damaged} is not what was written")
             registered, config = model["registered_name"], model["config"]
         if registered == _CLASS:
+            config.setdefault("any_style", False)  # as it was when there were no others
             _check_config(config)
     except _DAMAGE as error:
         raise OSError(f"{path} is not a painter, or it is damaged: {error}") from error
@@ -90,7 +96,9 @@ def _check_config(config: dict) -> None:
     names = styles(config)
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError("its styles have no names of their own")
-    if config["styles"] != len(names) or not isinstance(config["of_photographs"], bool):
+    count = EMBEDDING if config["any_style"] else len(names)
+    kinds = {type(config[name]) for name in ("of_photographs", "any_style")}
+    if config["styles"] != count or kinds != {bool} or (config["any_style"] and names):
         raise ValueError("its configuration contradicts itself")
 
 
@@ -122,6 +130,25 @@ def save(painter: Painter, path) -> None:
 def styles(config: dict) -> list[str]:
     """The names of a painter's styles, from its configuration."""
     return [style["name"] for style in config["about"]["styles"]]
+
+
+def check_styles(name: str, config: dict, style: Sequence[str] | None, drawn: Sequence) -> None:
+    """Raise ValueError for styles of another kind than a painter's.
+
+    Args:
+        name, config: of the painter.
+        style: names of its styles, that were asked for.
+        drawn: the pictures of styles that were given, for a painter for any style.
+    """
+    if config["any_style"] and style:
+        raise ValueError(f"{name} has no styles to name with --style: it takes --styles PICTURE")
+    if config["any_style"] and not drawn:
+        raise ValueError(f"{name} paints in the style of a picture: name one with --styles")
+    if drawn and not config["any_style"]:
+        raise ValueError(
+            f"{name} takes no pictures of styles, but --style and one that it has learnt: "
+            f"{', '.join(styles(config))}"
+        )
 
 
 def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Settings) -> dict:

@@ -17,10 +17,10 @@ from keras import ops
 
 from .. import backend
 from ..settings import Training
-from . import ARGUMENTS
+from . import ARGUMENTS, COLOURS, EMBEDDING
+from .predictor import MIDDLE, REACH, StylePredictor
 
 EPSILON = 1e-5  # added to the variances
-MIDDLE, REACH = 127.5, 150.0  # of the colours
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
 BLOCKS = 5  # residual ones
 PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
@@ -72,16 +72,16 @@ class UpsampledConv2D(keras.layers.Conv2D):
             x = _mirrored(x, 1, "symmetric")
             x = (x[:, :-2] + x[:, 2:]) / 4 + x[:, 1:-1] / 2
             x = (x[:, :, :-2] + x[:, :, 2:]) / 4 + x[:, :, 1:-1] / 2
-        halves = ops.convert_to_tensor(self.HALVES)
+        halves = ops.convert_to_tensor(self.HALVES, self.compute_dtype)
+        kernel = ops.convert_to_tensor(self.kernel, self.compute_dtype)
         # p, q: which half; u, v: the pixels around; i, j: of the kernel; c, d: channels.
-        kernel = ops.einsum(
-            "pui,qvj,ijcd->uvcpqd", halves, halves, ops.convert_to_tensor(self.kernel)
-        )
+        kernel = ops.einsum("pui,qvj,ijcd->uvcpqd", halves, halves, kernel)
         kernel = ops.reshape(kernel, (3, 3, self.kernel.shape[2], 4 * self.filters))
         x = ops.conv(_mirrored(x, 1, "symmetric"), kernel, padding="valid")
         x = ops.reshape(x, (n, height, width, 2, 2, self.filters))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (n, 2 * height, 2 * width, self.filters)) + self.bias
+        x = ops.reshape(x, (n, 2 * height, 2 * width, self.filters))
+        return x + ops.cast(self.bias, x.dtype)
 
 
 class StyleNormalization(keras.layers.Layer):
@@ -195,28 +195,37 @@ class Painter(keras.Model):
         upsampling: str = Training.upsampling,
         edge_kernel: int = Training.edge_kernel,
         of_photographs: bool = True,
+        any_style: bool = False,
         about: dict | None = None,
         **options,
     ):
         """
         Args:
             architecture: `residual` (arXiv 1603.08155) or `pyramid` (arXiv 1603.03417).
-            styles: how many.
+            styles: how many; a painter for any style has the numbers of an embedding instead.
             width_factor: of the numbers of channels, which become multiples of 8.
             normalization: `instance` or `batch`.
             upsampling: `resize`, `smooth` or `transposed`.
             edge_kernel: side of the first and of the last convolution's kernel, of a residual.
             of_photographs: or of noise alone, which makes textures of a pyramid.
+            any_style: whether it has a `predictor` of embeddings, which take the place of shares.
             about: what made it, as JSON has it.
         """
         super().__init__(**options)
         given = locals()
+        if any_style:
+            styles = given["styles"] = EMBEDDING
         self.arguments = {name: given[name] for name in ARGUMENTS}
         self.about = about or {}
         self.styles, self.of_photographs = styles, of_photographs
         self.architecture, self.is_pyramid = architecture, architecture == "pyramid"
         self.takes_noise = self.is_pyramid or not of_photographs
         self.channels = 3 * (of_photographs + self.takes_noise)
+
+        self.any_style, self.predictor = any_style, None
+        if any_style:
+            self.predictor = StylePredictor()
+            self.predictor.build()
 
         def section(*convolutions, **how):
             return Section(convolutions, styles, normalization, **how)
@@ -313,6 +322,8 @@ class Painter(keras.Model):
     def names(self) -> list[str]:
         """What its styles are called."""
         named = [style["name"] for style in self.about.get("styles", ())]
+        if self.any_style:
+            return []
         return named or [str(number) for number in range(1, self.styles + 1)]
 
     def begin_with_colours(self, style: int, picture):
@@ -324,6 +335,36 @@ class Painter(keras.Model):
             values = ops.convert_to_numpy(variable.value).copy()
             values[style] = value
             variable.assign(values)
+
+    @property
+    def _all_sections(self) -> list[Section]:
+        levels = [*self.levels, *self.joined] if self.is_pyramid else []
+        return [*levels, *self.sections]
+
+    def multiply_in(self, precision: str):
+        """Have the convolutions compute in `float32` or `bfloat16`; weights, statistics and what
+        lies between the convolutions stay float32."""
+        policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+        for section in self._all_sections:
+            for layer in section.convolutions:
+                layer.dtype_policy = keras.DTypePolicy(policy)
+
+    def begin_with_any(self, seed: int):
+        """Let the pictures have the colours of their style from the first step on, and let each
+        number of an embedding change a little of how they are painted."""
+        random = np.random.default_rng(seed)
+        own = [layer for section in self._all_sections for layer in section.normalizations]
+        for layer in own + (self.balances if self.is_pyramid else []):
+            shape = layer.scale.shape
+            scale, shift = random.normal(0, 0.2, (2, *shape))
+            scale[0], shift[0] = 1, 0
+            if layer is self.sections[-1].normalizations[-1]:
+                scale, shift = scale * 0.1, shift * 0.1
+                scale[: 1 + COLOURS] = shift[: 1 + COLOURS] = 0
+                means, spreads = np.split(np.arange(1, 1 + COLOURS), 2)
+                shift[means], scale[spreads] = np.eye(3), np.eye(3)
+            layer.scale.assign(scale)
+            layer.shift.assign(shift)
 
     def with_styles(self, origins: Sequence[int | None], keep: bool) -> tuple[Painter, int]:
         """A painter with the same weights and other styles, and the number of the first of them.

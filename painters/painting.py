@@ -7,47 +7,61 @@ the next of them become known. Between sections the whole is kept at a quarter o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from keras import ops, tree
 
 from .. import backend
+from ..pictures import resize
 from ..tiles import Tile, grid
 from . import shares_of
 from .architecture import Painter, Section, prepared
+from .predictor import Eyes
 
 # Bytes for each pixel and channel at the full size, at the peak, and whatever the size. Of the
 # paintbox at 2048x1536 pixels, 16 were measured on TensorFlow, 23 on PyTorch and 20 on JAX.
 MEMORY, MEMORY_BASE = 30, 0.5e9
 TILE = 1024  # pixels
 LEAST = 16  # pixels a side: less cannot be mirrored
+SEEN = 768**2  # pixels of a style
 
 
 def paint(
     painter: Painter,
     picture: np.ndarray,
-    style: str | Mapping[str, float],
+    style: str | Mapping[str, float] | np.ndarray | None = None,
     seed: int = 0,
     tile: int = 0,
+    *,
+    styles: Sequence[np.ndarray] = (),
+    strength: float = 1.0,
 ) -> np.ndarray:
-    """Paint a picture.
+    """Paint a picture: `paint(painter, photo, "wave")` in a style that the painter has learnt, or
+    `paint(painter, photo, styles=[painting])` by a painter for any style.
 
     Args:
         painter: from `painters.load`.
         picture: (H, W, 3) RGB in 0..255; for a painter of textures, only its size counts.
         style: the name of one of the painter's, or the share of each of several: what is between
-            two styles has scales and shifts between theirs (arXiv 1610.07629, section 3.3).
+            two styles has scales and shifts between theirs (arXiv 1610.07629, section 3.3). Of a
+            painter for any style, what `embed_styles` makes of paintings, in place of `styles`.
         seed: of the noise, where the painter takes noise.
         tile: the side of the tiles in pixels; 0 for the whole at once. A pyramid has no tiles.
+        styles: paintings, (H, W, 3) RGB in 0..255 each, for a painter for any style; of several,
+            what is in the middle. `embed_styles` has other mixtures, and is asked only once for
+            many pictures.
+        strength: 0..1, of a painter for any style: at 0, the picture is painted in the style that
+            is seen in itself.
 
     Returns:
         (H, W, 3) float32 RGB in 0..255.
 
-    Raises ValueError for a picture that is too small, or a style that the painter does not have.
+    Raises ValueError for a picture that is too small, a style that the painter does not have, or
+    styles of the other kind than the painter's.
     """
-    style = {style: 1.0} if isinstance(style, str) else style
-    shares = np.array([shares_of(painter.names, style)], np.float32)
+    shares = _shares(painter, picture, style, styles, strength)[np.newaxis]
     height, width = picture.shape[:2]
     least = max(LEAST, 2 * painter.stride)
     if min(height, width) < least:
@@ -67,6 +81,75 @@ def paint(
         painted = painter.painted(*map(ops.convert_to_tensor, (x, shares)))
         painted = ops.convert_to_numpy(painted)
     return np.clip(painted[0, :height, :width], 0, 255)
+
+
+def embed_styles(
+    painter: Painter, styles: Sequence[np.ndarray], weights: Sequence[float] | None = None
+) -> np.ndarray:
+    """What a painter for any style makes of paintings, for `paint`.
+
+    Args:
+        painter: from `painters.load`.
+        styles: (H, W, 3) RGB in 0..255 each, of any size; strokes become as large as they are in
+            them. What has more than `SEEN` pixels is seen smaller.
+        weights: how much of each; the same of all if not given.
+
+    Returns:
+        (`EMBEDDING`,) float32: a mixture of what is predicted from each.
+
+    Raises ValueError for a painter of named styles, no styles, or other than one weight for each.
+    """
+    if not painter.any_style:
+        raise ValueError(
+            f"the painter has learnt its styles: choose from {', '.join(painter.names)}"
+        )
+    weights = (1.0,) * len(styles) if weights is None else tuple(weights)
+    if not len(styles) or len(weights) != len(styles) or not sum(weights):
+        raise ValueError("there must be a style, and a weight for each, not all of them 0")
+    eyes = _eyes()
+    if painter.about.get("eyes") not in (None, eyes.sha256):
+        raise ValueError("the painter was trained to see by another compact network than this one")
+    mixed = 0.0
+    for style, weight in zip(styles, weights):
+        seen = eyes.seen(ops.convert_to_tensor(_reduced(style)[np.newaxis]))
+        mixed = mixed + weight / sum(weights) * ops.convert_to_numpy(painter.predictor(seen))[0]
+    return mixed.astype(np.float32)
+
+
+@functools.cache
+def _eyes() -> Eyes:
+    return Eyes()
+
+
+def _reduced(style: np.ndarray) -> np.ndarray:
+    """A style as it is seen: of so many pixels at most, and large enough for the network."""
+    height, width = style.shape[:2]
+    factor = min(1.0, (SEEN / (height * width)) ** 0.5)
+    factor = max(factor, LEAST / min(height, width))
+    if factor != 1:
+        style = resize(style, *(max(LEAST, round(factor * side)) for side in (width, height)))
+    return np.asarray(style, np.float32)
+
+
+def _shares(painter: Painter, picture, style, styles, strength: float) -> np.ndarray:
+    """What takes the place of the shares in the painter, from what `paint` is given."""
+    if not painter.any_style:
+        if len(styles) or strength != 1 or style is None or isinstance(style, np.ndarray):
+            raise ValueError(
+                "the painter has learnt its styles, and takes no others: choose from "
+                f"{', '.join(painter.names)}"
+            )
+        style = {style: 1.0} if isinstance(style, str) else style
+        return np.array(shares_of(painter.names, style), np.float32)
+    if not 0 <= strength <= 1:
+        raise ValueError(f"the strength is from 0 to 1, not {strength}")
+    if len(styles):
+        style = embed_styles(painter, styles)
+    elif not isinstance(style, np.ndarray):
+        raise ValueError("the painter has no styles of its own: give it the picture of one")
+    if strength == 1:
+        return style
+    return (1 - strength) * embed_styles(painter, [picture]) + strength * style
 
 
 def choose_tile(

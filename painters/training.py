@@ -21,7 +21,10 @@ from ..objective import Objective
 from ..settings import Settings
 from .architecture import STYLE_VARIABLES, Painter
 from .photographs import Photographs
+from .predictor import Eyes
 
+# Of what photographs lose themselves: a pair of which less is lost has no more to say.
+LEAST = 0.01
 WARMUP = 50  # steps, in which the learning rate rises
 MEASURED = 16  # photographs, whose own losses say how much a style counts
 
@@ -38,7 +41,8 @@ class PerceptualLoss:
     ):
         """
         Args:
-            styles: (H, W, 3) RGB in 0..255, each of any size.
+            styles: (H, W, 3) RGB in 0..255, each of any size; none where each photograph is to
+                have a style of its own.
             settings: the weights, the layers, the pooling and the precision.
             parameters: the network.
             side: of the photographs, in pixels.
@@ -47,8 +51,10 @@ class PerceptualLoss:
         """
         if settings.style_loss == "wasserstein" and len(styles) > 1:
             raise ValueError("the Wasserstein loss takes one style for a whole batch")
+        if settings.style_loss == "wasserstein" and not styles:
+            raise ValueError("the Wasserstein loss takes no style of its own for each picture")
         blank = np.zeros((side, side, 3), np.float32)
-        self.objective = Objective(blank, styles[:1], settings, parameters)
+        self.objective = Objective(blank, styles[:1] or [blank], settings, parameters)
         self.names = [term.name for term in self.objective.terms]
         self._mean_pixel = parameters.mean_pixel
         others = [self.objective.targets_of([style]) for style in styles[1:]]
@@ -58,9 +64,13 @@ class PerceptualLoss:
         self.styles = len(styles)
 
     def __call__(self, painted, photographs, style):
-        """(n, terms) float32, from (n, side, side, 3) RGB in 0..255 twice and (n,) integers."""
+        """(n, terms) float32, from (n, side, side, 3) RGB in 0..255 twice and, of each style, its
+        number, (n,) integers; or without styles, its picture, (n, H, W, 3) RGB in 0..255."""
         targets = self._targets
-        if self.styles > 1:
+        if not self.styles:
+            pictures = ops.convert_to_tensor(style) - ops.convert_to_tensor(self._mean_pixel)
+            targets = self.objective.targets_of_each(pictures)
+        elif self.styles > 1:
             targets = [
                 of and tree.map_structure(lambda x: ops.take(x, style, axis=0), of)
                 for of in targets
@@ -79,32 +89,50 @@ def _joined(targets):
 
 
 class TrainingModel(keras.Model):
-    """A painter that is judged: what it gives are the losses of the photographs it is given."""
+    """A painter that is judged: what it gives are the losses of the photographs it is given.
+
+    With styles that are given by number, a loss counts by the style's own count. With pictures of
+    any style, its logarithm is what is minimised: a hundredth less counts the same in all pairs,
+    loud or quiet. (What a painter reaches is much less different from pair to pair than what
+    the photographs themselves lose, of which it goes about with the fifth root.)
+    """
 
     def __init__(
-        self, painter: Painter, criterion: PerceptualLoss, counts: Sequence[float], first: int = 0
+        self,
+        painter: Painter,
+        criterion: PerceptualLoss,
+        counts: Sequence[float],
+        first: int = 0,
+        eyes: Eyes | None = None,
     ):
         """
         Args:
             painter, criterion: what paints, and what judges it.
-            counts: how much a photograph counts in each of the criterion's styles.
+            counts: how much a photograph counts in each of the criterion's styles; of a criterion
+                without styles, one number for all.
             first: the number that the painter has for the criterion's first style.
+            eyes: what a painter for any style sees of a style's picture.
         """
         super().__init__()
         self.painter, self._criterion, self._first = painter, criterion, first
-        self._counts = np.array(counts, np.float32)
+        self._counts, self._eyes = np.array(counts, np.float32), eyes
         self._shown = [keras.metrics.Mean(name) for name in ("total", *criterion.names)]
 
     def call(self, batch):
         canvas = self.painter.canvas(batch.get("photographs"), batch.get("noise"))
-        shares = ops.one_hot(batch["style"] + self._first, self.painter.styles)
+        if self.painter.any_style:
+            shares = self.painter.predictor(ops.stop_gradient(self._eyes(batch["style"])))
+        else:
+            shares = ops.one_hot(batch["style"] + self._first, self.painter.styles)
         painted = self.painter((canvas, shares))
         # A texture has no content; the painter is judged by its own picture in that place.
         return self._criterion(painted, batch.get("photographs", painted), batch["style"])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        count = ops.take(ops.convert_to_tensor(self._counts), x["style"])
-        return ops.mean(count * ops.sum(y_pred, axis=1))
+        counts, total = ops.convert_to_tensor(self._counts), ops.sum(y_pred, axis=1)
+        if self.painter.any_style:
+            return ops.mean(ops.log(counts * total + LEAST))
+        return ops.mean(ops.take(counts, x["style"]) * total)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         for shown, value in zip(self._shown, (ops.sum(y_pred, 1), *ops.unstack(y_pred, axis=1))):
@@ -193,8 +221,15 @@ def style_counts(criterion: PerceptualLoss, photographs: Photographs) -> np.ndar
     """How much a photograph counts in each style: the reciprocal of what photographs themselves
     lose in it, lest loud styles drown quiet ones. (styles,) float32.
 
-    Noise serves in place of photographs where there are none.
+    Noise serves in place of photographs where there are none. Without styles, the reciprocal of
+    what they usually lose in those that are drawn: one number.
     """
+    if not criterion.styles:
+        batches = [photographs.batch(number) for number in range(MEASURED // 4)]
+        found = [criterion(b["photographs"], b["photographs"], b["style"]) for b in batches]
+        found = np.concatenate([ops.convert_to_numpy(ops.sum(x, 1)) for x in found])
+        # The median: a few loud ones would say nothing about the others.
+        return 1 / np.maximum(np.median(found, keepdims=True), 1e-30)
     number, losses = 0, [[] for _ in range(criterion.styles)]
     while min(map(len, losses)) < MEASURED:
         batch = photographs.batch(number)
@@ -236,6 +271,16 @@ def train(
     if only_styles:
         for variable in painter.trainable_variables:
             variable.trainable = variable.name in STYLE_VARIABLES
+    precision = criteria[0][0].objective.statistics.precision
+    painter.multiply_in(precision)
+    eyes = None
+    if painter.any_style:
+        eyes = Eyes(precision)
+        if "eyes" not in painter.about:
+            drawn = (photographs.batch(number)["style"] for number in range(2 * MEASURED))
+            seen = [ops.convert_to_numpy(eyes.seen(squares)) for squares in drawn]
+            painter.predictor.adapt(np.concatenate(seen))
+            painter.about["eyes"] = eyes.sha256
     optimizer = keras.optimizers.Adam(rate)
     schedule = CosineSchedule(rate, steps, minutes, folder / "seconds")
     begins = keras.callbacks.LambdaCallback(
@@ -247,7 +292,8 @@ def train(
         if end < 1 and schedule.share(backup.steps()) >= end:
             continue
         schedule.end = end
-        model = TrainingModel(painter, criterion, style_counts(criterion, photographs), first)
+        counts = style_counts(criterion, photographs)
+        model = TrainingModel(painter, criterion, counts, first, eyes)
         model({k: v[:1] for k, v in photographs.batch(0).items()})  # builds it
         # On processors, XLA's convolutions take longer; JAX has no others.
         model.compile(optimizer, jit_compile=backend.NAME == "jax")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 import tqdm
 
 from .. import painters, pictures
-from ..painters.painting import choose_tile, paint
+from ..painters.painting import choose_tile, embed_styles, paint
 from .console import tell
 
 if TYPE_CHECKING:
@@ -29,11 +30,23 @@ class Checkpoints(keras.callbacks.Callback):
     """After each epoch, writes the painter and paints the test picture."""
 
     def __init__(
-        self, job: TrainingJob, painter: Painter, schedule: CosineSchedule, test, first: int
+        self,
+        job: TrainingJob,
+        painter: Painter,
+        schedule: CosineSchedule,
+        test,
+        first: int,
+        drawn: Sequence[Path] = (),
     ):
+        """
+        Args:
+            test: the picture that is painted; None for none.
+            first: the number of the first of the painter's styles that are trained.
+            drawn: of a painter for any style, pictures of some; those are shown as well.
+        """
         super().__init__()
         self.job, self.painter, self.schedule = job, painter, schedule
-        self.test, self.first = test, first
+        self.test, self.first, self.drawn = test, first, drawn
 
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations)
@@ -47,10 +60,17 @@ class Checkpoints(keras.callbacks.Callback):
         }
         painters.save(self.painter, self.job.output)
         if self.test is not None:
-            names = self.painter.names[self.first :]
-            tile = choose_tile(self.painter, self.test.shape[1::-1], self.job.settings.device)
-            row = [paint(self.painter, self.test, name, tile=tile) for name in names]
-            pictures.write(self.job.tested, np.concatenate(row, axis=1))
+            size = self.test.shape[1::-1]
+            tile = choose_tile(self.painter, size, self.job.settings.device)
+            drawn = [pictures.read(path) for path in self.drawn]
+            styles = [embed_styles(self.painter, [one]) for one in drawn]
+            styles = styles or self.painter.names[self.first :]
+            row = [paint(self.painter, self.test, style, tile=tile) for style in styles]
+            sheet = np.concatenate(row, axis=1)
+            if drawn:
+                above = [pictures.resize(one, *size) for one in drawn]
+                sheet = np.concatenate([np.concatenate(above, axis=1), sheet])
+            pictures.write(self.job.tested, sheet)
 
     def on_train_end(self, logs=None):
         # It had come to its end before, and could not be written then.

@@ -57,12 +57,16 @@ def check_normalization(settings: Settings) -> None:
         pictures.found(settings.normalization_folder())
 
 
-def check_painter(settings: Settings) -> None:
+def check_painter(job: Job) -> None:
     """Raise OSError or ValueError for a painter to start from that is none, or has no such
     style."""
+    settings = job.settings
     if settings.painter:
         config = painters.read_config(settings.painter)
-        painters.shares_asked(painters.styles(config), settings.style, settings)
+        if config["any_style"]:
+            painters.check_styles(settings.painter, config, settings.style, job.styles)
+        else:
+            painters.shares_asked(painters.styles(config), settings.style, settings)
         if not config["of_photographs"]:
             raise ValueError(f"{settings.painter} paints textures, and no photographs")
 

@@ -25,7 +25,7 @@ def begun(jobs: Sequence[Job]) -> Reporter:
     """What the person at the terminal is told by, once what all of many pictures need is known to
     be there. Raises OSError or ValueError where it is not."""
     settings = jobs[0].settings
-    checks.check_painter(settings)
+    checks.check_painter(jobs[0])
     checks.check_normalization(settings)
     reporter = Reporter(settings.quiet, is_of_many=True)
     reporter.say(f"{len(jobs)} picture{'s' * (len(jobs) != 1)}")

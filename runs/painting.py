@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from ..painters.architecture import Painter
 
+RECORDED = ("width", "height", "colors", "color_space", "strength", "seed")
+
 
 @dataclass(frozen=True)
 class PaintingJob:
@@ -30,13 +33,15 @@ class PaintingJob:
 
     painter: str
     style: list[str] | None  # names of the painter's styles
+    styles: list[Path]  # pictures of styles, for a painter for any style
     contents: list[Path]  # none for textures
     output: str  # with a place for {name} where there are several
     settings: Settings
     each_style: bool = False  # by itself, of the styles or, if None are named, of all
 
-    def jobs(self, styles: list[str]) -> list[Job]:
-        """What is to be painted in these styles, a picture each; its styles are names."""
+    def jobs(self, styles: Sequence[str | Path]) -> list[Job]:
+        """What is to be painted in these styles, a picture each; its styles are names, or pictures
+        for a painter for any style."""
         asked = many.outputs(self.contents or [None], styles, self.output, self.each_style)
         is_many = many.is_pattern(self.output)
         return [Job(content, group, path, self.settings, is_many) for content, group, path in asked]
@@ -45,11 +50,14 @@ class PaintingJob:
 def check_arguments(job: PaintingJob) -> None:
     """Raise ValueError for arguments that cannot be right, whatever the files hold."""
     s = job.settings
-    for one in job.jobs(job.style or ["all"]):
+    if job.style and job.styles:
+        raise ValueError("--style names a style of the painter's, and --styles are pictures")
+    styles = job.style or job.styles
+    for one in job.jobs(styles or ["all"]):
         pictures.check_extension(one.output, s.depth)
-        checks.check_apart(job.contents, [one.output])
-    if job.style:
-        s.check_styles(1 if job.each_style else len(job.style))
+        checks.check_apart([*job.contents, *job.styles], [one.output])
+    if styles:
+        s.check_styles(1 if job.each_style else len(styles))
     if s.colors == "content":
         pictures.check_color_space(s.color_space)
     if s.height is not None and job.contents:
@@ -63,7 +71,7 @@ def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int
         job: the pictures, and how.
         load: from a painter's name or file to the painter.
     """
-    names, jobs = asked(job)
+    jobs = asked(job)
     s, is_many = job.settings, jobs[0].is_one_of_many
     sizes = {} if is_many else {jobs[0].output: checked(jobs[0])}
     reporter = Reporter(s.quiet, is_many)
@@ -74,14 +82,16 @@ def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int
             painter = load(job.painter)
             file = files.named(painters.find(job.painter))
 
+            style = functools.cache(functools.partial(style_of, painter, s))
+
             def paint(one):
-                shares = painters.shares_asked(names, one.styles, s)
-                about = describe(one, shares, file)
+                about = describe(one, file)
                 if is_there(one, about):
                     return None
                 size = sizes.get(one.output) or checked(one)
                 output, picture = read(one, size)
-                painted, tile = painted_by(painter, picture, shares, s, bool(one.content))
+                how = style(*one.styles)
+                painted, tile = painted_by(painter, picture, how, s, bool(one.content))
                 write(one, output, painted, tile, about, reporter)
                 return 0
 
@@ -93,21 +103,39 @@ def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int
             return paint(*jobs)
 
 
-def asked(job: PaintingJob) -> tuple[list[str], list[Job]]:
-    """The names of the painter's styles, and what is to be painted.
+def asked(job: PaintingJob) -> list[Job]:
+    """What is to be painted, and in which styles.
 
     Raises OSError or ValueError for a painter that is none, or cannot paint that.
     """
     config, s = painters.read_config(job.painter), job.settings
-    names = painters.styles(config)
+    painters.check_styles(job.painter, config, job.style, job.styles)
     if config["of_photographs"] and not job.contents:
         raise ValueError(f"{job.painter} paints photographs: name one with --content")
     if job.contents and not config["of_photographs"]:
         raise ValueError(f"{job.painter} paints textures: leave --content out")
+    if config["any_style"]:
+        for path in job.styles:
+            pictures.size(path)  # which says if it is no picture
+        return job.jobs(job.styles)
+    if s.strength is not None:
+        raise ValueError(f"--strength is of painters for any style, and {job.painter} is none")
+    names = painters.styles(config)
     styles = job.style or (names if job.each_style else names[:1])
     for style in styles if job.each_style else [job.style]:
         painters.shares_asked(names, [style] if job.each_style else style, s)
-    return names, job.jobs(styles)
+    return job.jobs(styles)
+
+
+def style_of(painter: Painter, settings: Settings, *styles: str | Path):
+    """What `paint` is to be given: how much of each of a painter's styles, by their names, or what
+    a painter for any style makes of pictures."""
+    if not painter.any_style:
+        return painters.shares_asked(painter.names, styles, settings)
+    from ..painters.painting import embed_styles
+
+    drawn = [pictures.read(path) for path in styles]
+    return embed_styles(painter, drawn, settings.style_shares(len(drawn)))
 
 
 def is_there(job: Job, about: dict) -> bool:
@@ -131,20 +159,27 @@ def checked(job: Job) -> tuple[int, int]:
     return size
 
 
-def describe(job: Job, shares: dict, painter: dict) -> dict:
+def describe(job: Job, painter: dict) -> dict:
     """What the picture is made from and how."""
     from .. import backend
 
     settings = dataclasses.asdict(job.settings)
-    names = ("width", "height", "colors", "color_space", "seed")
     return {
         PROGRAM: VERSION,
         "backend": backend.version(),
         "content": files.named(job.content) if job.content else None,
         "painter": painter,
-        "shares": {name: round(share, 6) for name, share in shares.items()},
-        "settings": {name: settings[name] for name in names},
+        **described_styles(job.styles, job.settings),
+        "settings": {name: settings[name] for name in RECORDED},
     }
+
+
+def described_styles(styles: Sequence[str | Path], settings: Settings) -> dict:
+    """How much of each style there is, by the names of a painter's, or of pictures."""
+    shares = [round(share, 6) for share in settings.style_shares(len(styles))]
+    if not isinstance(styles[0], Path):
+        return {"shares": dict(zip(styles, shares))}
+    return {"styles": [files.named(path) for path in styles], "shares": shares}
 
 
 def read(job: Job, size: tuple[int, int]) -> tuple[Output, np.ndarray]:
@@ -157,13 +192,15 @@ def read(job: Job, size: tuple[int, int]) -> tuple[Output, np.ndarray]:
 
 
 def painted_by(
-    painter, picture: np.ndarray, shares: dict, settings: Settings, has_content: bool
+    painter, picture: np.ndarray, style, settings: Settings, has_content: bool
 ) -> tuple[np.ndarray, int]:
-    """What a painter makes of it, (H, W, 3) in 0..255, and in tiles of how many pixels."""
+    """What a painter makes of it in a style from `style_of`, (H, W, 3) in 0..255, and in tiles of
+    how many pixels."""
     from ..painters.painting import choose_tile, paint
 
     tile = choose_tile(painter, picture.shape[1::-1], settings.device, settings.tile)
-    painted = paint(painter, picture, shares, settings.seed, tile)
+    strength = 1.0 if settings.strength is None else settings.strength
+    painted = paint(painter, picture, style, settings.seed, tile, strength=strength)
     if settings.colors == "content" and has_content:
         painted = pictures.preserve_colors(painted, picture, settings.color_space)
     return painted, tile

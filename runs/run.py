@@ -82,7 +82,7 @@ def checked(job: Job):
     Raises OSError or ValueError for what cannot be, or for an output that would be lost.
     """
     may_be_complete = job.settings.resume and job.output.exists()
-    checks.check_painter(job.settings)
+    checks.check_painter(job)
     checks.check_normalization(job.settings)
     shapes = checks.shapes(job)
     if not may_be_complete:

@@ -48,13 +48,14 @@ SETTINGS = (
     "quiet",
     "debug",
 )
+TESTED = 4  # styles of each folder, in which the test picture is painted
 
 
 @dataclass(frozen=True)
 class TrainingJob:
     """One run of `neural-style train`."""
 
-    styles: list[Path]
+    styles: list[Path]  # of a painter for any style, folders as well
     photos: Path | None  # the folder; None for textures
     output: Path
     settings: Settings
@@ -67,8 +68,8 @@ class TrainingJob:
 
     @property
     def names(self) -> list[str]:
-        """What the styles are called in the painter."""
-        return [path.stem for path in self.styles]
+        """What the styles are called in the painter; none where it is for any."""
+        return [] if self.training.any else [path.stem for path in self.styles]
 
     @property
     def state(self) -> Path:
@@ -89,7 +90,8 @@ class TrainingJob:
     def inputs(self) -> list[Path]:
         """Every file that it reads, besides the photographs."""
         onto = [painters.find(self.onto)] if self.onto else []
-        return [*self.styles, *onto, *([self.test] if self.test else [])]
+        styles = [] if self.training.any else self.styles
+        return [*styles, *onto, *([self.test] if self.test else [])]
 
     @property
     def outputs(self) -> list[Path]:
@@ -119,6 +121,8 @@ def check_arguments(job: TrainingJob) -> None:
         raise ValueError(f"--tensorboard needs it: pip install '{DISTRIBUTION}[tensorboard]'")
     if NEXT_STYLE in (job.settings.style_layers or ()):
         raise ValueError("--style-layers has one set of layers for all styles of a painter: no /")
+    if job.training.any and job.settings.style_loss == "wasserstein":
+        raise ValueError("--any has a style for each photograph, and the Wasserstein loss one")
     if job.training.free and not job.onto:
         raise ValueError("--free goes with --onto")
     if not (job.settings.content_weights() or job.settings.style_weights()):
@@ -136,7 +140,8 @@ def run(job: TrainingJob) -> int:
     written = {path.resolve() for path in job.outputs}  # maybe among the photographs, by now
     found = pictures.found(job.photos) if job.photos else []
     paths = [path for path in found if path.resolve() not in written]
-    styles = [_style(path, t.style_width) for path in job.styles]
+    drawn = _drawn(job, written) if t.any else []
+    styles = [] if t.any else [_style(path, t.style_width) for path in job.styles]
     test = pictures.read(job.test) if job.test else None
     begun = painters.read_config(job.onto) if job.onto else None
     if begun and not t.free and (both := set(painters.styles(begun)) & set(job.names)):
@@ -144,26 +149,41 @@ def run(job: TrainingJob) -> int:
             f"{job.onto} has a style called {both.pop()} already: rename the picture, or train "
             "all weights for it with --free"
         )
-    if begun and not t.free and begun["normalization"] == "batch":
+    if begun and not (t.free or t.any) and begun["normalization"] == "batch":
         raise ValueError(
             f"the styles of {job.onto} share the statistics of its training, and another would "
             "change them: train all weights with --free"
         )
     for name, style in zip(job.names, styles):
         _say(job, f"style: {name}, {style.shape[1]}x{style.shape[0]} pixels")
+    if drawn:
+        _say(job, f"styles: {sum(map(len, drawn))} pictures")
     if paths:
         _say(job, f"photographs: {len(paths)} in {job.photos}")
     with stop_signals() as signals:
         with loading_keras(s.debug):
             from .. import backend
         with backend.device(s.device):
-            return _train(job, styles, paths, begun, test, signals)
+            return _train(job, styles, drawn, paths, begun, test, signals)
 
 
 def _say(job: TrainingJob, text: str) -> int:
     if not job.settings.quiet:
         tell(text)
     return 0
+
+
+def _drawn(job: TrainingJob, written: set[Path]) -> list[list[Path]]:
+    """The pictures of styles to draw from: those of each folder, and those that are named."""
+    folders = [path for path in job.styles if path.is_dir()]
+    named = [path for path in job.styles if path not in folders]
+    for path in named:
+        pictures.size(path)  # which says if it is no picture
+    groups = [*([named] if named else []), *map(pictures.found, folders)]
+    groups = [[path for path in group if path.resolve() not in written] for group in groups]
+    if not any(groups):
+        raise OSError("there are no pictures of styles to draw from")
+    return [group for group in groups if group]
 
 
 def _style(path: Path, width: int | None):
@@ -174,7 +194,7 @@ def _style(path: Path, width: int | None):
     return picture
 
 
-def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
+def _train(job: TrainingJob, styles, drawn, paths, begun, test, signals) -> int:
     import keras
 
     from .. import backend
@@ -184,7 +204,8 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
     from .transfer import load_networks
 
     used, t = load_networks(job.settings), job.training
-    asked = _asked(job, used, paths)
+    asked = _asked(job, used, paths, drawn)
+    shown = [path for group in drawn for path in group[:: -(-len(group) // TESTED)]]
     if goes_on := job.settings.resume and job.state.exists():
         precision = _precision_of_state(job, asked)
     else:
@@ -217,6 +238,7 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
         s.seed,
         lambda text: _say(job, text),
         has_noise=painter.is_pyramid,
+        groups=drawn,
     )
     try:
         schedule = training.train(
@@ -228,10 +250,10 @@ def _train(job: TrainingJob, styles, paths, begun, test, signals) -> int:
             steps=t.steps,
             minutes=t.minutes,
             first=first,
-            only_styles=begun is not None and not t.free,
+            only_styles=begun is not None and not (t.free or t.any),
             callbacks=lambda schedule: [
                 Table(job.table, schedule, _judge(job, judges, schedule)),
-                Checkpoints(job, painter, schedule, test, first),
+                Checkpoints(job, painter, schedule, test, first, shown),
                 *([keras.callbacks.TensorBoard(job.tensorboard)] if job.tensorboard else []),
                 ProgressBar(job, schedule, signals),
             ],
@@ -274,7 +296,7 @@ def _interrupted(job: TrainingJob) -> str:
     )
 
 
-def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
+def _asked(job: TrainingJob, used: Networks, paths: list[Path], drawn: list[list[Path]]) -> dict:
     """What a training was asked for: kept in the painter, compared on --resume."""
 
     from .. import backend
@@ -282,16 +304,17 @@ def _asked(job: TrainingJob, used: Networks, paths: list[Path]) -> dict:
     def named(path):
         return files.named(path) | {"name": Path(path).stem}
 
+    def folder(paths):
+        names = "\n".join(path.name for path in paths)
+        return {"sha256": files.digest_of(names), "number": len(paths)}
+
     settings = {name: value for name, value in job.settings.picture().items() if name in SETTINGS}
     return {
         PROGRAM: VERSION,
         "backend": backend.version(),
         "recipe": job.recipe,
-        "styles": [named(path) for path in job.styles],
-        "photographs": {
-            "sha256": files.digest_of("\n".join(path.name for path in paths)),
-            "number": len(paths),
-        },
+        "styles": [*map(folder, drawn)] if drawn else [named(path) for path in job.styles],
+        "photographs": folder(paths),
         "onto": job.onto and named(painters.find(job.onto)),
         "network": {"name": used.path.name, "sha256": used.network.sha256},
         "warm start": used.warm and used.warm.sha256,
@@ -331,23 +354,26 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
     """The painter to train, and the number of the first of its styles that are trained."""
     from ..painters.architecture import Painter
 
-    t, named = job.training, asked["styles"]
+    t, named, first = job.training, [] if job.training.any else asked["styles"], 0
     if begun is None:
-        first, painter = (
-            0,
-            Painter(
-                t.architecture,
-                len(styles),
-                t.width_factor,
-                t.normalization,
-                t.upsampling,
-                t.edge_kernel,
-                of_photographs=not t.texture,
-                about={"styles": named},
-            ),
+        painter = Painter(
+            t.architecture,
+            len(styles),
+            t.width_factor,
+            t.normalization,
+            t.upsampling,
+            t.edge_kernel,
+            of_photographs=not t.texture,
+            any_style=t.any,
+            about={"styles": named},
         )
+        if t.any:
+            painter.begin_with_any(job.settings.seed)
         for number, style in enumerate(styles):
             painter.begin_with_colours(number, style)
+    elif t.any:
+        painter = painters.load(job.onto)
+        painter.trainable = True
     else:
         before = painters.load(job.onto)
         known = painters.styles(begun)

@@ -201,7 +201,7 @@ def painted(
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
         if settings.painter and initial is None and state is None:
-            initial = first_picture(content, settings)
+            initial = first_picture(content, styles, settings)
         more = (stop, used.warm, on_step, masks, objective)
         steps = stylize(content, styles, settings, used.network, initial, state, *more)
     steps = _on_device(steps, settings.device)
@@ -222,16 +222,19 @@ def matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
     ]
 
 
-def first_picture(content: np.ndarray, settings: Settings) -> np.ndarray:
-    """What the painter makes of the content, (H, W, 3)."""
+def first_picture(content: np.ndarray, styles, settings: Settings) -> np.ndarray:
+    """What the painter makes of the content, (H, W, 3); one for any style, in these."""
     from .. import painters
     from ..painters import painting
 
     stat = painters.find(settings.painter).stat()
     painter = _painter(settings.painter, (stat.st_size, stat.st_mtime_ns))
-    shares = painters.shares_asked(painter.names, settings.style, settings)
+    if painter.any_style:
+        style = painting.embed_styles(painter, styles, settings.style_shares(len(styles)))
+    else:
+        style = painters.shares_asked(painter.names, settings.style, settings)
     tile = painting.choose_tile(painter, content.shape[1::-1], settings.device)
-    return painting.paint(painter, content, shares, settings.seed, tile)
+    return painting.paint(painter, content, style, settings.seed, tile)
 
 
 @functools.lru_cache(maxsize=1)

@@ -133,22 +133,26 @@ class Painting:
     that p has.
     """
 
-    def __init__(self, painter, shares: dict, settings: Settings, film: Film, size):
+    def __init__(self, painter, style, settings: Settings, film: Film, size):
         """
         Args:
             painter: from `painters.load`.
-            shares: how much of each of its styles.
+            style: as `paint` takes it.
             settings: the seed, the device and the tile.
             film: the weight of the temporal term.
             size: width and height of the frames.
         """
-        self.painter, self.shares, self.seed = painter, shares, settings.seed
+        self.painter, self.style, self.seed = painter, style, settings.seed
         self.tile = choose_tile(painter, size, settings.device, settings.tile)
         self.weight = film.hold(False)
+        is_weaker = painter.any_style and settings.strength is not None
+        self.strength = settings.strength if is_weaker else 1.0
 
     def __call__(self, content: np.ndarray, held: Held | None = None, initial=None) -> np.ndarray:
         """(H, W, 3) float32 in 0..255, as `Optimiser` does; it begins with nothing."""
-        painted = paint(self.painter, content, self.shares, self.seed, self.tile)
+        painted = paint(
+            self.painter, content, self.style, self.seed, self.tile, strength=self.strength
+        )
         if held is None:
             return painted
         where = held.reliable[..., np.newaxis]

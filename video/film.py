@@ -54,11 +54,7 @@ class FilmJob:
     output: Path
     settings: Settings
     film: Film
-
-    @property
-    def is_optimised(self) -> bool:
-        """With both, the painter begins the first frame, as it begins a picture."""
-        return bool(self.styles) or not self.settings.painter
+    is_optimised: bool  # or by a painter alone
 
     @property
     def state(self) -> Path:
@@ -82,6 +78,8 @@ def check_arguments(job: FilmJob) -> None:
         s.check_pictures(True, len(job.styles))
     elif job.film.passes > 1:
         raise ValueError("--passes are of an optimised film, and a painter needs one")
+    elif job.styles:
+        s.check_styles(len(job.styles))
     if job.film.passes > 1 and not job.film.hold(job.is_optimised):
         raise ValueError("--passes hold frames to one another, and --temporal-weight 0 does not")
     if s.colors == "content":
@@ -95,7 +93,7 @@ def run(job: FilmJob) -> int:
 
     s = job.settings
     may_be_complete = s.resume and job.output.exists() and not job.state.exists()
-    checks.check_painter(s)
+    checks.check_painter(job)
     checks.check_normalization(s)
     styles = [pictures.size(path) for path in job.styles]
     clip = reading.probe(job.content)
@@ -215,21 +213,23 @@ def _optimiser(job: FilmJob, shapes, signals: list, say):
 def _painting(job: FilmJob, shapes, signals: list, say):
     """As `_optimiser`."""
     from .. import backend
+    from ..runs.painting import described_styles, style_of
     from .artists import Painting
 
     s = job.settings
     painter = painters.load(s.painter)
-    shares = painters.shares_asked(painter.names, s.style, s)
+    styles = job.styles or s.style or painter.names
+    style = style_of(painter, s, *styles)
     about = {
         PROGRAM: VERSION,
         "backend": backend.version(),
         "content": files.named(job.content),
         "painter": files.named(painters.find(s.painter)),
-        "shares": {name: round(share, 6) for name, share in shares.items()},
+        **described_styles(styles, s),
         "settings": {name: getattr(s, name) for name in ("width", "colors", "color_space", "seed")},
     }
 
-    return about, {}, lambda first, chosen: Painting(painter, shares, s, job.film, shapes[0])
+    return about, {}, lambda first, chosen: Painting(painter, style, s, job.film, shapes[0])
 
 
 @dataclass

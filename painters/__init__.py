@@ -132,13 +132,20 @@ def styles(config: dict) -> list[str]:
     return [style["name"] for style in config["about"]["styles"]]
 
 
-def check_styles(name: str, config: dict, style: Sequence[str] | None, drawn: Sequence) -> None:
+def check_styles(
+    name: str,
+    config: dict,
+    style: Sequence[str] | None,
+    drawn: Sequence,
+    strength: float | None = None,
+) -> None:
     """Raise ValueError for styles of another kind than a painter's.
 
     Args:
         name, config: of the painter.
         style: names of its styles, that were asked for.
         drawn: the pictures of styles that were given, for a painter for any style.
+        strength: of such a painter.
     """
     if config["any_style"] and style:
         raise ValueError(f"{name} has no styles to name with --style: it takes --styles PICTURE")
@@ -149,6 +156,8 @@ def check_styles(name: str, config: dict, style: Sequence[str] | None, drawn: Se
             f"{name} takes no pictures of styles, but --style and one that it has learnt: "
             f"{', '.join(styles(config))}"
         )
+    if strength is not None and not config["any_style"]:
+        raise ValueError(f"--strength is of painters for any style, and {name} is none")
 
 
 def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Settings) -> dict:

@@ -109,7 +109,7 @@ def asked(job: PaintingJob) -> list[Job]:
     Raises OSError or ValueError for a painter that is none, or cannot paint that.
     """
     config, s = painters.read_config(job.painter), job.settings
-    painters.check_styles(job.painter, config, job.style, job.styles)
+    painters.check_styles(job.painter, config, job.style, job.styles, s.strength)
     if config["of_photographs"] and not job.contents:
         raise ValueError(f"{job.painter} paints photographs: name one with --content")
     if job.contents and not config["of_photographs"]:
@@ -118,8 +118,6 @@ def asked(job: PaintingJob) -> list[Job]:
         for path in job.styles:
             pictures.size(path)  # which says if it is no picture
         return job.jobs(job.styles)
-    if s.strength is not None:
-        raise ValueError(f"--strength is of painters for any style, and {job.painter} is none")
     names = painters.styles(config)
     styles = job.style or (names if job.each_style else names[:1])
     for style in styles if job.each_style else [job.style]:

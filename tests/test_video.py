@@ -285,7 +285,7 @@ def test_a_painted_frame_is_the_least_of_both_terms(monkeypatch):
     monkeypatch.setattr(artists, "with_contrast", lambda blended, painted: blended)
     painted = picture(HEIGHT, WIDTH, seed=1)
     monkeypatch.setattr(artists, "choose_tile", lambda *a: 0)
-    monkeypatch.setattr(artists, "paint", lambda *a: painted)
+    monkeypatch.setattr(artists, "paint", lambda *a, **k: painted)
     artist = artists.Painting(None, {}, Settings(), Film(temporal_weight=3.0), (WIDTH, HEIGHT))
     assert artist(painted) is painted
     where = np.zeros((HEIGHT, WIDTH), np.float32)

@@ -145,8 +145,7 @@ class Painting:
         self.painter, self.style, self.seed = painter, style, settings.seed
         self.tile = choose_tile(painter, size, settings.device, settings.tile)
         self.weight = film.hold(False)
-        is_weaker = painter.any_style and settings.strength is not None
-        self.strength = settings.strength if is_weaker else 1.0
+        self.strength = 1.0 if settings.strength is None else settings.strength
 
     def __call__(self, content: np.ndarray, held: Held | None = None, initial=None) -> np.ndarray:
         """(H, W, 3) float32 in 0..255, as `Optimiser` does; it begins with nothing."""

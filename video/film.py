@@ -94,6 +94,9 @@ def run(job: FilmJob) -> int:
     s = job.settings
     may_be_complete = s.resume and job.output.exists() and not job.state.exists()
     checks.check_painter(job)
+    if not job.is_optimised:
+        config = painters.read_config(s.painter)
+        painters.check_styles(s.painter, config, s.style, job.styles, s.strength)
     checks.check_normalization(s)
     styles = [pictures.size(path) for path in job.styles]
     clip = reading.probe(job.content)

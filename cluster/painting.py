@@ -19,7 +19,7 @@ from ..runs.painting import (
     is_there,
     painted_by,
     read,
-    style_of,
+    styles_for,
     write,
 )
 from ..runs.progress import Reporter
@@ -51,7 +51,7 @@ class Order:
     """What a worker needs to paint a picture."""
 
     picture: np.ndarray
-    style: dict[str, float] | np.ndarray  # from `style_of`
+    style: dict[str, float] | np.ndarray  # from `styles_for`
     has_content: bool
 
 
@@ -73,21 +73,18 @@ def run(job: PaintingJob) -> int:
     path = painters.find(job.painter)
     shop, file, known = Workshop(Path(path).read_bytes(), s), files.named(path), {}
 
-    @functools.cache
-    def style(*styles):
-        return style_of(shop.painter, s, *styles)
-
     def load(one):
         about = describe(one, file)
         if is_there(one, about):
             return None
         output, picture = read(one, checked(one))
         known[one.output] = output, about
-        return Order(picture, style(*one.styles), one.content is not None)
+        return Order(picture, style(one, picture), one.content is not None)
 
     with stop_signals() as signals:
         with loading_keras(s.debug):
             from .. import backend  # noqa: F401  # which describes itself in each picture
+        style = styles_for(shop.painter, s)
         tally = many.Tally(len(jobs), reporter)
         done = run_each(paint, shop, jobs, s, load=load, stop=lambda: bool(signals))
 

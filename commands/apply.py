@@ -12,6 +12,7 @@ SETTINGS = (
     "width",
     "height",
     "style_blend_weights",
+    "colors",
     "preserve_colors",
     "color_space",
     "alpha",
@@ -39,6 +40,7 @@ def main(argv: list[str]) -> int:
         chosen = vars(arguments)
         names = (*SETTINGS, "strength")
         settings = Settings(**{name: chosen[name] for name in names if name in chosen})
+        settings.check_given(chosen)
         job = painting.PaintingJob(
             arguments.painter,
             arguments.style,

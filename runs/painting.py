@@ -82,7 +82,7 @@ def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int
             painter = load(job.painter)
             file = files.named(painters.find(job.painter))
 
-            style = functools.cache(functools.partial(style_of, painter, s))
+            style = styles_for(painter, s)
 
             def paint(one):
                 about = describe(one, file)
@@ -90,7 +90,7 @@ def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int
                     return None
                 size = sizes.get(one.output) or checked(one)
                 output, picture = read(one, size)
-                how = style(*one.styles)
+                how = style(one, picture)
                 painted, tile = painted_by(painter, picture, how, s, bool(one.content))
                 write(one, output, painted, tile, about, reporter)
                 return 0
@@ -118,6 +118,10 @@ def asked(job: PaintingJob) -> list[Job]:
         for path in job.styles:
             pictures.size(path)  # which says if it is no picture
         return job.jobs(job.styles)
+    if s.colors == "match":
+        raise ValueError(
+            f"--colors match recolours pictures of styles, and {job.painter} has learnt its own"
+        )
     names = painters.styles(config)
     styles = job.style or (names if job.each_style else names[:1])
     for style in styles if job.each_style else [job.style]:
@@ -125,15 +129,28 @@ def asked(job: PaintingJob) -> list[Job]:
     return job.jobs(styles)
 
 
-def style_of(painter: Painter, settings: Settings, *styles: str | Path):
-    """What `paint` is to be given: how much of each of a painter's styles, by their names, or what
-    a painter for any style makes of pictures."""
-    if not painter.any_style:
-        return painters.shares_asked(painter.names, styles, settings)
+def styles_for(painter: Painter, settings: Settings) -> Callable:
+    """A function of a job and its content, (H, W, 3), that gives what `paint` is to be given: how
+    much of each of a painter's styles, or what a painter for any style makes of pictures. Unless
+    they take the colours of each content, it looks at those once."""
     from ..painters.painting import embed_styles
 
-    drawn = [pictures.read(path) for path in styles]
-    return embed_styles(painter, drawn, settings.style_shares(len(drawn)))
+    def embedded(*styles: Path, content=None):
+        drawn = [pictures.read(path) for path in styles]
+        if content is not None:
+            drawn = [pictures.match_colors(style, content) for style in drawn]
+        return embed_styles(painter, drawn, settings.style_shares(len(drawn)))
+
+    once = functools.cache(embedded)
+
+    def style(job: Job, content: np.ndarray):
+        if not painter.any_style:
+            return painters.shares_asked(painter.names, job.styles, settings)
+        if settings.colors == "match":
+            return embedded(*job.styles, content=content)
+        return once(*job.styles)
+
+    return style
 
 
 def is_there(job: Job, about: dict) -> bool:
@@ -192,7 +209,7 @@ def read(job: Job, size: tuple[int, int]) -> tuple[Output, np.ndarray]:
 def painted_by(
     painter, picture: np.ndarray, style, settings: Settings, has_content: bool
 ) -> tuple[np.ndarray, int]:
-    """What a painter makes of it in a style from `style_of`, (H, W, 3) in 0..255, and in tiles of
+    """What a painter makes of it in a style from `styles_for`, (H, W, 3) in 0..255, and in tiles of
     how many pixels."""
     from ..painters.painting import choose_tile, paint
 

@@ -302,6 +302,14 @@ def test_from_folders_to_pictures_in_any_style(arguments, tmp_path, capsys):
     wanted = paint(painter, photo, mixed, strength=0.5)
     assert np.abs(images.read("b.png") - wanted).max() <= 0.5
 
+    # Each style by itself, and in the photograph's colours.
+    named = (*apply, "{name}-{style}.png")
+    assert main(*named, "--styles", "style.png", "other.png", "--each-style") == 0
+    assert (images.read("content-style.png") == images.read("o.png")).all()
+    assert main(*apply, "m.png", "--styles", "style.png", "--colors", "match") == 0
+    wanted = paint(painter, photo, styles=[images.match_colors(style, photo)])
+    assert np.abs(images.read("m.png") - wanted).max() <= 0.5
+
     # The start of an optimised picture, in the styles as they are worked on.
     network = arguments[arguments.index("--network") + 1]
     run = ("--content", "content.png", "--painter", "a.keras", "--iterations", "1")
@@ -344,6 +352,12 @@ RUN = ("--content", "content.png", "--output", "out.png", "--painter", "any.kera
         ((*APPLY, "any.keras"), 1, "paints in the style of a picture: name one with --styles"),
         ((*APPLY, "any.keras", "--style", "wave"), 1, "has no styles to name with --style"),
         ((*APPLY, "named.keras", "--styles", "style.png"), 1, "takes no pictures of styles"),
+        ((*APPLY, "named.keras", "--colors", "match"), 1, "match recolours pictures of styles"),
+        (
+            (*APPLY, "any.keras", "--styles", "style.png", "--color-space", "lab"),
+            2,
+            "--color-space changes nothing without --colors content",
+        ),
         ((*APPLY, "named.keras", "--strength", "0.5"), 1, "--strength is of painters for any"),
         ((*APPLY, "any.keras", "--styles", "style.png", "--strength", "2"), 2, "at most 1"),
         ((*APPLY, "any.keras", "--styles", "none.png"), 1, "none.png"),
@@ -402,3 +416,23 @@ def test_named_styles_are_not_added_to_a_painter_for_any(arguments, tmp_path, ca
     given[given.index("drawn")] = "other.png"
     assert main(*given, "--onto", "any.keras") == 2
     assert "any.keras paints in any style" in capsys.readouterr().err
+
+
+def test_a_film_is_painted_in_the_style_of_a_picture(pictures, saved, tmp_path, monkeypatch):
+    pytest.importorskip("av")
+    pytest.importorskip("cv2")
+    from test_video import frames_of, make, pictures_of
+
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "clip.mkv", frames_of(2), [0, 40], codec="ffv1", pixels="bgr0", sound=False)
+    given = ("video", "--content", "clip.mkv", "--painter", str(saved / "any.keras"), "--quiet")
+    held = ("--styles", "style.png", "--temporal-weight", "0", "--codec", "ffv1")
+    assert main(*given, *held, "--output", "out.mkv") == 0
+    painter, style = painters.load(saved / "any.keras"), images.read("style.png")
+    for frame, painted in zip(pictures_of("clip.mkv"), pictures_of("out.mkv"), strict=True):
+        wanted = paint(painter, frame.astype(np.float32), styles=[style])
+        luma = (painted - wanted) @ np.array([0.299, 0.587, 0.114])
+        assert np.abs(luma).mean() <= 4  # a quarter of the colours is kept
+    for more in (("--style", "wave", *held), ("--colors", "match", *held), held[2:]):
+        assert main(*given, *more, "--output", "other.mkv") in (1, 2)
+    assert not (tmp_path / "other.mkv").exists()

@@ -359,6 +359,24 @@ def test_a_folder_on_a_cluster_is_what_it_is_here_though_a_node_is_killed(
 
 
 @pytest.mark.slow
+def test_a_folder_on_a_cluster_that_is_killed_goes_on_and_is_the_same(nodes, photos, tmp_path):
+    """A process with a cluster of its own, of one worker, is killed after its first picture."""
+    more = ["--iterations", "8", "--optimizer", "lbfgs", "--quiet"]
+    assert main(*photos, *more) == 0
+    wanted = painted()
+    for path in Path("out").iterdir():
+        path.unlink()
+    run = start(*photos, *more, "--cluster", "local", "--cluster-cpus", "2", cwd=tmp_path)
+    wait_for(tmp_path / "out" / "a.png", run, seconds=200)
+    os.kill(run.pid, signal.SIGKILL)
+    run.communicate()
+    done = Path("out/a.png").stat().st_mtime_ns
+    assert not Path("out/c.png").exists()
+    assert main(*photos, *more, *CLUSTER) == 0
+    assert painted() == wanted and Path("out/a.png").stat().st_mtime_ns == done
+
+
+@pytest.mark.slow
 def test_a_painter_on_a_cluster(nodes, painter, capsys):
     assert main(*painter, "--style", "wave") == 0
     wanted = painted()

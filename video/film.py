@@ -78,6 +78,8 @@ def check_arguments(job: FilmJob) -> None:
         s.check_pictures(True, len(job.styles))
     elif job.film.passes > 1:
         raise ValueError("--passes are of an optimised film, and a painter needs one")
+    elif s.colors == "match":
+        raise ValueError("--colors match is of an optimised film")
     elif job.styles:
         s.check_styles(len(job.styles))
     if job.film.passes > 1 and not job.film.hold(job.is_optimised):
@@ -216,13 +218,13 @@ def _optimiser(job: FilmJob, shapes, signals: list, say):
 def _painting(job: FilmJob, shapes, signals: list, say):
     """As `_optimiser`."""
     from .. import backend
-    from ..runs.painting import described_styles, style_of
+    from ..runs.painting import described_styles, styles_for
     from .artists import Painting
 
     s = job.settings
     painter = painters.load(s.painter)
     styles = job.styles or s.style or painter.names
-    style = style_of(painter, s, *styles)
+    style = styles_for(painter, s)(dataclasses.replace(job.as_picture(), styles=styles), None)
     about = {
         PROGRAM: VERSION,
         "backend": backend.version(),

@@ -44,11 +44,11 @@ def main(argv: list[str]) -> int:
         job = painting.PaintingJob(
             arguments.painter,
             arguments.style,
-            [local(path) for path in arguments.styles],
             many.contents(arguments.content),
             arguments.output,
             settings,
             arguments.each_style,
+            [local(path) for path in arguments.styles],
         )
         painting.check_arguments(job)
         if settings.cluster:

@@ -33,11 +33,11 @@ class PaintingJob:
 
     painter: str
     style: list[str] | None  # names of the painter's styles
-    styles: list[Path]  # pictures of styles, for a painter for any style
     contents: list[Path]  # none for textures
     output: str  # with a place for {name} where there are several
     settings: Settings
     each_style: bool = False  # by itself, of the styles or, if None are named, of all
+    styles: Sequence[Path] = ()  # pictures of styles, for a painter for any style
 
     def jobs(self, styles: Sequence[str | Path]) -> list[Job]:
         """What is to be painted in these styles, a picture each; its styles are names, or pictures

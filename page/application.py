@@ -66,7 +66,7 @@ def application(page: Page, studio: Studio, password: str | None) -> guard.Guard
 def _css(studio: Studio) -> str:
     """The style sheet, with a thumbnail for each style of the painter."""
     thumbnails = (
-        f'#packaged input[value="{name}"] {{ background-image: url("thumbnails/{name}.jpg") }}'
+        f'.cards input[value="{name}"] {{ background-image: url("thumbnails/{name}.jpg") }}'
         for name in studio.styles
     )
     return "\n".join([(layout.HERE / "page.css").read_text(), *thumbnails])

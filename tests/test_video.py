@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -422,7 +423,9 @@ def test_a_film_that_is_stopped_is_written_as_far_as_it_goes_where_that_is_asked
     assert all(np.abs(a - b.astype("f4")).mean() < 8 for a, b in zip(seen, written, strict=True))
 
 
-def test_a_strangers_film_is_known_before_it_is_decoded(tmp_path):
+def test_a_strangers_film_is_known_before_it_is_decoded(clip, tmp_path):
+    assert reading.extent(clip).sound == ("aac",)
+    assert reading.sound_of(SimpleNamespace(codec_context=None)) == "unknown"
     for ending, codec in ((".mp4", "libx264"), (".webm", "libvpx"), (".avi", "mpeg4")):
         path = make(tmp_path / f"clip{ending}", frames_of(5), TIMES[:5], codec, sound=False)
         found = reading.extent(path)

@@ -98,7 +98,7 @@ def probe(path) -> Clip:
             stream.time_base,
             (first.pts or 0) * first.time_base,
             _length(stream),
-            tuple(sound.codec_context.name for sound in container.streams.audio),
+            tuple(map(sound_of, container.streams.audio)),
         )
 
 
@@ -186,7 +186,7 @@ def _extent(path) -> Extent:
         seconds = number / (stream.average_rate or stream.guessed_rate or 25)
         if begins:
             seconds = max((max(ends) - min(begins)) * stream.time_base, seconds)
-        sound = tuple(one.codec_context.name for one in container.streams.audio)
+        sound = tuple(map(sound_of, container.streams.audio))
         return Extent(width, stream.height, number, float(seconds), sound)
 
 
@@ -221,6 +221,11 @@ def moving(container, path):
             stream.codec_context.options = LARGEST
             return stream
     raise ValueError(f"{path} holds no pictures" + (", only sound" * bool(container.streams.audio)))
+
+
+def sound_of(stream) -> str:
+    """What a stream of sound is in; FFmpeg knows not all that telephones record."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
 def _length(stream) -> Fraction | None:

@@ -940,7 +940,9 @@ class Page:
     )
     browser: bool = _option(True, LISTEN, "open no browser")
 
-    jobs: int = _option(1, LIMITS, "pictures that are optimised at once", least=1, meta="N")
+    jobs: int = _option(
+        1, LIMITS, "pictures that are optimised, and films painted, at once", least=1, meta="N"
+    )
     waiting: int = _option(
         50, LIMITS, "pictures that may wait for their turn; others are refused", least=0, meta="N"
     )

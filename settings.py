@@ -940,7 +940,9 @@ class Page:
     )
     browser: bool = _option(True, LISTEN, "open no browser")
 
-    jobs: int = _option(1, LIMITS, "pictures that are optimised at once", least=1, meta="N")
+    jobs: int = _option(
+        1, LIMITS, "pictures that are optimised, and films painted, at once", least=1, meta="N"
+    )
     waiting: int = _option(
         50, LIMITS, "pictures that may wait for their turn; others are refused", least=0, meta="N"
     )
@@ -955,10 +957,18 @@ class Page:
         above=0,
         meta="MP",
     )
+    film_seconds: float = _option(
+        20.0,
+        LIMITS,
+        "most seconds of a film, of at most 60 frames each; its megabytes and the megapixels of a "
+        "frame are limited as a picture's; it is refused before it is decoded",
+        above=0,
+        meta="SECONDS",
+    )
     job_minutes: float = _option(
         120.0,
         LIMITS,
-        "minutes after which a picture ends with the best so far",
+        "minutes after which a picture ends with the best so far, and a film as far as it goes",
         above=0,
         meta="MINUTES",
     )

@@ -55,7 +55,8 @@ def application(page: Page, studio: Studio, password: str | None) -> guard.Guard
             block_label_text_color_dark="*neutral_200",
         ),
         css=_css(studio),
-        head='<meta name="viewport" content="width=device-width, initial-scale=1">',
+        head='<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<script>{(layout.HERE / 'page.js').read_text()}</script>",
     )
     hosts = {"localhost", "127.0.0.1", "::1", page.host} if page.is_private() else None
     login = (page.user, password) if page.user else None
@@ -65,7 +66,7 @@ def application(page: Page, studio: Studio, password: str | None) -> guard.Guard
 def _css(studio: Studio) -> str:
     """The style sheet, with a thumbnail for each style of the painter."""
     thumbnails = (
-        f'#packaged input[value="{name}"] {{ background-image: url("thumbnails/{name}.jpg") }}'
+        f'.cards input[value="{name}"] {{ background-image: url("thumbnails/{name}.jpg") }}'
         for name in studio.styles
     )
     return "\n".join([(layout.HERE / "page.css").read_text(), *thumbnails])

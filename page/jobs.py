@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import multiprocessing
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import psutil
 
 from ..runs.job import Job
 from ..runs.painting import PaintingJob
+from ..video.film import FilmJob
 from .worker import STOP, work
 
 PATIENCE = 10.0  # seconds that an abandoned job is given to stop by itself
@@ -23,17 +25,32 @@ PREVIEWS = 3  # of a job that are left for a browser that is late
 WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
 
 
+@dataclass(frozen=True)
+class Words:
+    """What is said of a kind of task."""
+
+    unit: str  # what is counted
+    given: str  # what is read first
+    least: str  # without which nothing comes of it
+    so_far: str  # what there is of it when it is stopped
+
+
+PICTURE = Words("iteration", "the pictures", "a picture", "the best so far")
+FILM = Words("frame", "the film", "a frame", "the film as far as it goes")
+
+
 @dataclass(eq=False)
 class Task:
     """What a visitor has asked for, and how far it is."""
 
-    work: Job | PaintingJob
+    work: Job | PaintingJob | FilmJob
     visitor: Path
     output: Path
     seconds: float  # that it may take
     patience: float  # seconds without anybody who watches, after which it is of no use any more
+    words: Words = PICTURE
     state: str = WAITING
-    says: str = ""  # why it has failed, or ended early
+    says: str = ""  # why it has failed, or ended early, or what is to be known of it
     lines: list[str] = field(default_factory=list)
     iteration: float = 0.0
     iterations: int = 0
@@ -72,6 +89,9 @@ class Task:
         """Take what the worker tells."""
         if kind == "said":
             self.lines.append(values[0])
+        elif kind == "warned":
+            said = values[0].replace(f"{self.work.content.parent}/", "")
+            self.says = f"{self.says} {said}".strip()
         elif kind == "begun":
             [self.iterations] = values
         elif kind == "at":
@@ -79,7 +99,8 @@ class Task:
         elif kind == "shown":
             [report] = values
             self.iteration, self.seconds_left = report["iteration"], report["seconds_left"]
-            self.rows.append((report["iteration"], report["losses"]))
+            if report["losses"]:
+                self.rows.append((report["iteration"], report["losses"]))
             if report["picture"]:
                 self.previews.append(report["picture"])
                 for old in self.previews[:-PREVIEWS]:
@@ -88,12 +109,13 @@ class Task:
         elif kind == "ended":
             [stopped] = values
             if not self.output.exists():
-                self.end(STOPPED, "It was stopped before there was a picture.")
+                self.end(STOPPED, f"It was stopped before there was {self.words.least}.")
             else:
                 self.end(STOPPED if stopped else DONE)
         elif kind == "failed":
-            # What went wrong may have left the best picture before, and says so by a path.
-            said = values[0].split("; the best picture before is in")[0]
+            # What went wrong may have left something, and says so by a path.
+            left = "; (?:the best picture before is in|the frames that are done are kept)"
+            said = re.split(left, values[0])[0]
             said = said.replace(f"{self.output.parent}/", "")
             self.end(FAILED, said)
 
@@ -256,7 +278,7 @@ class Worker:
                 if told is None and (task.stopping or task.abandoned or late or is_closed()):
                     if late and not task.stopping:
                         task.says = (
-                            f"It ended with the best picture so far after {task.seconds / 60:g} "
+                            f"It ended with {task.words.so_far} after {task.seconds / 60:g} "
                             "minutes, which are the most that this page gives to one."
                         )
                     task.stopping, told = True, time.monotonic()

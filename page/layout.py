@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
+from gradio.data_classes import FileData
 
 from ..runs.console import sentence
 from ..settings import PRESETS, PROGRAM, VERSION
+from ..video.film import check_installed
 from . import controls, pieces
 from .guard import secret_of
 from .jobs import DONE, FAILED, Task
-from .studio import FIRST_WIDTH, MOST_STYLES, STYLES, Asked, Studio, Visitor
+from .studio import FILM_WIDTHS, FIRST_WIDTH, MOST_STYLES, STYLES, Asked, Studio, Visitor
 
 LOOK = 0.3  # seconds from one look at a task to the next
 PRIVATE = dict(api_visibility="private", show_progress="hidden", concurrency_limit=None)
@@ -77,14 +80,13 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
             content = _photograph(
                 "content", placeholder="Drop a photograph here, or press to choose one"
             )
-            chosen = gr.Radio(
-                [("none of these", ""), *((_words(name), name) for name in studio.styles)],
-                value="starry_night",
-                label="A style of the painter in the package",
+            chosen = _cards(
+                studio,
+                "packaged",
+                [("none of these", "")],
                 info="Painted in one pass, in seconds; then optimised, if the painting is there. "
                 f"Those of {' and '.join(map(_words, _in_package()))} are in the package; for the "
                 "others, drop the painting below.",
-                elem_id="packaged",
             )
             paintings = gr.Gallery(
                 label="Your paintings, up to four",
@@ -111,7 +113,7 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
 
 
 def _result() -> Shown:
-    with gr.Row(elem_id="actions"):
+    with gr.Row(elem_classes=["actions"]):
         paint = gr.Button("Paint", variant="primary", elem_id="paint")
         stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
     status = gr.HTML(pieces.status(EMPTY), elem_id="status")
@@ -121,6 +123,7 @@ def _result() -> Shown:
         image_mode=None,
         type="filepath",
         elem_id="picture",
+        elem_classes=["painted"],
         buttons=["fullscreen"],
         placeholder="The painting appears here and grows.",
     )
@@ -137,15 +140,7 @@ def _result() -> Shown:
         png = gr.DownloadButton("Download PNG", visible=False, elem_id="png")
         jpeg = gr.DownloadButton("Download JPEG", visible=False, elem_id="jpeg")
     curve = gr.HTML(elem_id="curve")
-    line = gr.Code(
-        label="The command line that makes the same picture",
-        language=None,
-        interactive=False,
-        visible=False,
-        wrap_lines=True,
-        lines=1,
-        elem_id="command",
-    )
+    line = _command("command", "The command line that makes the same picture")
     return Shown(picture, compare, status, curve, png, jpeg, line, paint, stop)
 
 
@@ -222,7 +217,7 @@ def _connect(
             yield _failed(shown, error)
             return
         visitor.asked = Asked((task,))
-        async for look in _looks(visitor, is_first=True):
+        async for look in _looks(visitor, functools.partial(_look, is_first=True)):
             yield look
 
     async def begin(request: gr.Request, photo, style, gallery, wants_masks, *rest):
@@ -241,7 +236,7 @@ def _connect(
             return
         visitor.asked.stop()
         visitor.asked = asked
-        async for look in _looks(visitor):
+        async for look in _looks(visitor, _look):
             yield look
 
     async def resume(request: gr.Request):
@@ -250,7 +245,7 @@ def _connect(
         if not visitor.asked.tasks:
             yield (gr.skip(),) * len(shown.all())
             return
-        async for look in _looks(visitor):
+        async for look in _looks(visitor, _look):
             yield look
 
     def stop(request: gr.Request):
@@ -322,6 +317,139 @@ def _connect(
         changed(brushes, [masked, content, paintings], editors, **PRIVATE)
 
 
+@dataclasses.dataclass
+class ShownFilm:
+    """What shows a visitor's film, in the order in which `_look_at_film` gives it."""
+
+    picture: gr.Image
+    film: gr.Video
+    status: gr.HTML
+    download: gr.DownloadButton
+    command: gr.Code
+    stop: gr.Button
+
+    def all(self) -> list:
+        return [getattr(self, f.name) for f in dataclasses.fields(self)]
+
+
+def film(studio: Studio, blocks: gr.Blocks) -> None:
+    """A short film, by the painter. None is optimised here: that takes minutes a frame on two
+    cores, and so longer than a visitor's job may."""
+    try:
+        check_installed()
+    except ValueError as error:
+        gr.HTML(pieces.error(f"{sentence(error)}."), elem_id="film-status")
+        return
+    low, high = FILM_WIDTHS
+    with gr.Row():
+        with gr.Column(scale=5, min_width=280):
+            content = _film("film-content", label="Film", sources=["upload"], height=260)
+            chosen = _cards(
+                studio,
+                "film-style",
+                [],
+                info="Every frame is painted in one pass, and held to the one before.",
+            )
+            with gr.Group():
+                width = gr.Slider(
+                    low,
+                    high,
+                    value=480,
+                    step=16,
+                    label="Width",
+                    info="Of the painted film, in pixels: twice as wide takes four times as long.",
+                    elem_id="film-width",
+                )
+                colors = gr.Radio(
+                    [("the painting's", "style"), ("the film's own", "content")],
+                    value="style",
+                    label="Colours",
+                    elem_id="film-colors",
+                )
+        with gr.Column(scale=6, min_width=280):
+            with gr.Row(elem_classes=["actions"]):
+                paint = gr.Button("Paint the film", variant="primary", elem_id="film-paint")
+                stop = gr.Button("Stop", variant="stop", visible=False, elem_id="film-stop")
+            status = gr.HTML(pieces.status(_film_limits(studio)), elem_id="film-status")
+            picture = gr.Image(
+                label="The latest frame",
+                interactive=False,
+                type="filepath",
+                elem_id="film-picture",
+                elem_classes=["painted"],
+                buttons=[],
+                placeholder="The frames appear here, and then the film.",
+            )
+            painted = _film("film-painted", label="The painted film", visible=False)
+            download = gr.DownloadButton("Download MP4", visible=False, elem_id="film-mp4")
+            line = _command("film-command", "The command line that makes the same film")
+    shown = ShownFilm(picture, painted, status, download, line, stop)
+    nothing = (gr.skip(),) * len(shown.all())
+
+    def check(path, request: gr.Request):
+        """Refuse what is no film, or too long or too large, as soon as it is dropped."""
+        try:
+            if path:
+                studio.check_film(path, _folder(studio, request))
+        except Exception as error:
+            return gr.update(value=None), pieces.error(sentence(error))
+        return gr.skip(), pieces.status(_film_limits(studio))
+
+    async def begin(path, style, wide, whose, request: gr.Request):
+        folder = _folder(studio, request)
+        visitor = studio.visitor(folder)
+        try:
+            asked = await asyncio.to_thread(studio.film, folder, path, style, wide, whose)
+        except Exception as error:
+            yield _failed(shown, error)
+            return
+        visitor.film.stop()
+        visitor.film = asked
+        async for look in _looks(visitor, _look_at_film, "film"):
+            yield look
+
+    async def resume(request: gr.Request):
+        visitor = studio.visitor(_folder(studio, request))
+        if not visitor.film.tasks:
+            yield nothing
+            return
+        async for look in _looks(visitor, _look_at_film, "film"):
+            yield look
+
+    def end(request: gr.Request):
+        studio.visitor(_folder(studio, request)).film.stop()
+
+    looks = dict(outputs=shown.all(), **PRIVATE)
+    content.upload(check, content, [content, status], **PRIVATE)
+    paint.click(begin, [content, chosen, width, colors], trigger_mode="multiple", **looks)
+    stop.click(end, **PRIVATE)
+    blocks.load(resume, **looks)
+
+
+def _film_limits(studio: Studio) -> str:
+    page = studio.page
+    return (
+        f"Drop a film of up to {page.film_seconds:g} seconds and {page.upload_megabytes:g} MB, "
+        "choose a style, and press Paint the film."
+    )
+
+
+def _look_at_film(asked: Asked) -> tuple[dict, ...]:
+    """What each of `ShownFilm` is to be like."""
+    [task] = asked.tasks
+    is_whole = task.over and task.output.exists()
+    path = str(task.output) if is_whole else None
+    frame = str(task.previews[-1]) if task.previews and not is_whole else None
+    return (
+        dict(value=frame, visible=not is_whole),
+        dict(value=path, visible=is_whole),
+        dict(value=pieces.of(task)),
+        dict(value=path, visible=is_whole),
+        dict(value=asked.command, visible=True),
+        dict(visible=not task.over),
+    )
+
+
 def gallery(studio: Studio, blocks: gr.Blocks) -> None:
     """A photograph in every style of the painter."""
     with gr.Row():
@@ -364,7 +492,7 @@ def gallery(studio: Studio, blocks: gr.Blocks) -> None:
 
 
 # A tab's name, and what makes it of the studio and the page.
-TABS = {"Paint": painting, "Painters": gallery}
+TABS = {"Paint": painting, "Film": film, "Painters": gallery}
 
 
 def _sheet(done: dict[str, Path], studio: Studio) -> str:
@@ -446,28 +574,36 @@ def _report(asked: Asked) -> dict:
     }
 
 
-async def _looks(visitor: Visitor, is_first: bool = False) -> AsyncIterator[tuple]:
+async def _looks(
+    visitor: Visitor, look_at: Callable[[Asked], tuple[dict, ...]], what: str = "asked"
+) -> AsyncIterator[tuple]:
     """What a visitor sees, again and again, until what they have asked for is over; nothing in
-    between where nothing has changed."""
-    asked, before = visitor.asked, None
+    between where nothing has changed.
+
+    Args:
+        visitor: who has asked.
+        look_at: gives what is to be seen of it.
+        what: the name of what they have asked for: a painting, "asked", or a "film".
+    """
+    asked, before = getattr(visitor, what), None
     while True:
         for task in asked.tasks:
             task.watch()
         visitor.seen = time.monotonic()
         is_over = asked.over
-        look = _look(asked, is_first)
+        look = look_at(asked)
         if look != before:
             yield tuple(
                 gr.skip() if before and new == old else gr.update(**new)
                 for new, old in zip(look, before or look)
             )
             before = look
-        if is_over or visitor.asked is not asked:
+        if is_over or getattr(visitor, what) is not asked:
             return
         await asyncio.sleep(LOOK)
 
 
-def _look(asked: Asked, is_first: bool) -> tuple[dict, ...]:
+def _look(asked: Asked, is_first: bool = False) -> tuple[dict, ...]:
     """What each of `Shown` is to be like."""
     last, text = asked.tasks[-1], pieces.of(asked.tasks[-1])
     if is_first and last.state == DONE:
@@ -500,7 +636,7 @@ def _picture_of(tasks: Sequence[Task]) -> str | None:
     return None
 
 
-def _failed(shown: Shown, error: Exception) -> tuple:
+def _failed(shown: Shown | ShownFilm, error: Exception) -> tuple:
     """Everything as it was, and a sentence."""
     said = sentence(error)
     return tuple(pieces.error(said) if one is shown.status else gr.skip() for one in shown.all())
@@ -529,6 +665,39 @@ def _photograph(elem_id: str, **options) -> gr.Image:
     )
     image.preprocess = lambda payload: payload and payload.path
     return image
+
+
+def _film(elem_id: str, **options) -> gr.Video:
+    """Where a film is dropped, or shown, as it is: Gradio would begin ffmpeg on what it takes for
+    another format."""
+    shown = gr.Video(elem_id=elem_id, elem_classes=["film"], buttons=[], **options)
+    shown.preprocess = lambda payload: payload and payload.path
+    shown.postprocess = lambda path: path and FileData(path=str(path), orig_name=Path(path).name)
+    return shown
+
+
+def _cards(studio: Studio, elem_id: str, before: list[tuple[str, str]], info: str) -> gr.Radio:
+    """The painter's styles, each as a thumbnail, after others."""
+    return gr.Radio(
+        [*before, *((_words(name), name) for name in studio.styles)],
+        value="starry_night",
+        label="A style of the painter in the package",
+        info=info,
+        elem_id=elem_id,
+        elem_classes=["cards"],
+    )
+
+
+def _command(elem_id: str, label: str) -> gr.Code:
+    return gr.Code(
+        label=label,
+        language=None,
+        interactive=False,
+        visible=False,
+        wrap_lines=True,
+        lines=1,
+        elem_id=elem_id,
+    )
 
 
 def _mask_of(drawn) -> np.ndarray | None:

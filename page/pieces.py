@@ -22,12 +22,14 @@ def status(text: str, kind: str = "", share: float | None = None) -> str:
 
 def error(text: str) -> str:
     """What went wrong, in one sentence."""
-    text = text[:1].upper() + text[1:]
+    if "." not in text.split(" ")[0]:  # which is a file's name
+        text = text[:1].upper() + text[1:]
     return f'<div class="status error" role="alert"><p>{html.escape(text)}</p></div>'
 
 
 def of(task: Task) -> str:
     """How far a task is."""
+    words = task.words
     if task.state == WAITING:
         place = task.place
         if place == 0:
@@ -35,20 +37,21 @@ def of(task: Task) -> str:
         return status(f"Waiting: {place} before yours.", "waiting", 0)
     if task.state == RUNNING:
         if not task.iterations:
-            return status("The engine loads and reads the pictures.", "running", 0)
+            return status(f"The engine loads and reads {words.given}.", "running", 0)
         share = task.iteration / task.iterations
         if task.stopping:
-            return status("Stopping after this step, with the best so far.", "running", share)
-        told = f"Iteration {task.iteration:.0f} of {task.iterations}"
+            return status(f"Stopping after this step, with {words.so_far}.", "running", share)
+        told = f"{words.unit.capitalize()} {task.iteration:.0f} of {task.iterations}"
         left = f", {duration(task.seconds_left)} left" if task.seconds_left else ""
         return status(told + left, "running", share)
     if task.state == FAILED:
         return error(task.says)
     if task.state == STOPPED:
-        told = task.says or f"Stopped at iteration {task.iteration:.0f}; this is the best so far."
-        return status(told, "stopped")
+        told = f"Stopped at {words.unit} {task.iteration:.0f}; this is {words.so_far}."
+        return status(task.says or told, "stopped")
     assert task.state == DONE
-    return status(f"Done: {task.iterations} iterations." if task.iterations else "Done.", "done")
+    told = f"Done: {task.iterations} {words.unit}s." if task.iterations else "Done."
+    return status(f"{told} {task.says}".strip(), "done")
 
 
 def duration(seconds: float) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import getpass
 import inspect
+import logging
 import os
 import signal
 import socket
@@ -56,6 +58,7 @@ def serve(page: Page, network: str, device: str | None, debug: bool) -> int:
                 studio.close()
         finally:
             folders.close()
+            gc.freeze()  # the interpreter's last look for garbage takes seconds, for nothing
 
 
 def check_gradio() -> None:
@@ -84,6 +87,8 @@ def _serve(page, studio, listening, address: str, password, stops: list, debug: 
         def handle_exit(self, sig, frame):
             # The jobs end while the connections do; in a thread, since this one may hold the lock.
             threading.Thread(target=studio.ask_to_close, daemon=True).start()
+            if not debug:  # that streams are cut off is meant
+                logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             super().handle_exit(sig, frame)
 
     server = Server(config)

@@ -17,16 +17,18 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .. import files, networks, painters, pictures
+from ..commands import video
 from ..runs import checks
 from ..runs.job import Job
 from ..runs.like import settings_like
 from ..runs.painting import PaintingJob
 from ..settings import PROGRAM, Page, Settings
+from ..video import film
 from . import controls
 from .command import command
 from .folders import Folders
 from .guard import plain_name
-from .jobs import Queue, Task
+from .jobs import FILM, PICTURE, Queue, Task, Words
 
 PAINTER = "paintbox"
 STYLES = Path(__file__).with_name("styles")  # those of the painter's paintings that are ours
@@ -36,15 +38,19 @@ PRINT_ITERATIONS = 5  # from one look at the picture to the next
 MOST_STYLES = 4  # for as many there are brushes
 # Photographs and paintings; of all that Pillow reads, EPS would call another program.
 FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF", "PPM", "JPEG2000"}
+FILM_WIDTHS = (64, 1280)  # pixels: of a painted film, whose frames are kept until it is written
+FILM_RATE = 60  # frames a second of a film, at most
+# What an .mp4 may hold for sound that browsers play; other sound is left out.
+SOUND = {"aac", "mp3", "opus", "flac"}
 NICENESS = 5  # of what takes minutes, beside what somebody waits for
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A painting that was asked for."""
+    """A painting that was asked for, or a film."""
 
     tasks: tuple[Task, ...] = ()  # in one pass, and optimised, or one of them
-    command: str = ""  # that makes the same picture
+    command: str = ""  # that makes the same
 
     @property
     def over(self) -> bool:
@@ -60,6 +66,7 @@ class Visitor:
     """What a visitor has asked for last."""
 
     asked: Asked = Asked()
+    film: Asked = Asked()
     seen: float = field(default_factory=time.monotonic)
 
 
@@ -109,7 +116,7 @@ class Studio:
         self.folders.sweep(self.page.keep_minutes)
         before = time.monotonic() - 60 * self.page.keep_minutes
         for folder, one in list(self.visitors.items()):
-            if one.seen < before and one.asked.over:
+            if one.seen < before and one.asked.over and one.film.over:
                 del self.visitors[folder]
 
     def check(self, path, folder: Path) -> Path:
@@ -119,22 +126,53 @@ class Studio:
         """
         if not path:
             raise ValueError("there is no photograph: drop one")
-        if not self.folders.belongs(path, folder):
-            raise ValueError("this file is not there any more: upload it again")
-        path, most = Path(path), self.page
-        try:
-            if path.stat().st_size > most.upload_megabytes * 1e6:
-                raise ValueError(
-                    f"{path.name} has over {most.upload_megabytes:g} MB, the most that this page "
-                    "takes (--upload-megabytes)"
-                )
+        path = self._own(path, folder)
+        with _plainly(path.parent):
             width, height = pictures.size(path)
             self._check_pixels(path.name, width, height)
             with open(path, "rb") as file, _any_size(), Image.open(file) as image:
                 if image.format not in FORMATS:
                     raise ValueError(f"{path.name} is a {image.format} file: save it as a PNG")
-        except OSError as error:
-            raise OSError(str(error).replace(f"{path.parent}/", "")) from error
+        return path
+
+    def check_film(self, path, folder: Path):
+        """An upload as a path, and its `video.reading.Extent`, if it is the visitor's own and a
+        film that may be painted.
+
+        Raises ValueError or OSError in one sentence.
+        """
+        film.check_installed()
+        from ..video import reading
+
+        if not path:
+            raise ValueError("there is no film: drop one")
+        path, most = self._own(path, folder), self.page.film_seconds
+        with _plainly(path.parent):
+            extent = reading.extent(path)
+        if extent.seconds > most:
+            raise ValueError(
+                f"{path.name} lasts {extent.seconds:.4g} seconds, more than the {most:g} that this "
+                "page allows (--film-seconds)"
+            )
+        if extent.frames > FILM_RATE * most:
+            raise ValueError(
+                f"{path.name} has {extent.frames} frames, more than the {FILM_RATE * most:g} that "
+                f"this page allows, {FILM_RATE} a second (--film-seconds)"
+            )
+        self._check_pixels(path.name, extent.width, extent.height)
+        return path, extent
+
+    def _own(self, path, folder: Path) -> Path:
+        """An upload as a path, if it is the visitor's own, and not too large a file; else
+        ValueError."""
+        if not self.folders.belongs(path, folder):
+            raise ValueError("this file is not there any more: upload it again")
+        path, most = Path(path), self.page.upload_megabytes
+        if path.stat().st_size > most * 1e6:
+            raise ValueError(
+                f"{path.name} has over {most:g} MB, the most that this page takes "
+                "(--upload-megabytes)"
+            )
         return path
 
     def _check_pixels(self, name: str, width: int, height: int) -> None:
@@ -151,10 +189,8 @@ class Studio:
         Raises ValueError or OSError in one sentence.
         """
         path = self.check(path, folder)
-        try:
+        with _plainly(path.parent):
             found = settings_like(path)
-        except ValueError as error:
-            raise ValueError(str(error).replace(f"{path.parent}/", "")) from error
         known = {name: value for name, value in found.items() if name in controls.FIELDS}
         if known.get("width") is None:
             known["width"] = pictures.size(path)[0]
@@ -171,13 +207,12 @@ class Studio:
         Raises ValueError or OSError in one sentence.
         """
         content = self.check(content, folder)
-        if style not in self.styles:
-            raise ValueError(f"there is no style {style}: it is one of {', '.join(self.styles)}")
+        self._check_style(style)
         own = self.folders.new(folder)
         kept = _kept(content, own, 0)
         settings = Settings(width=int(width), quiet=True, device=self.device)
         self._check_pixels("the painting", *settings.sizes([pictures.size(kept)])[0])
-        work = PaintingJob(PAINTER, [style], [kept], str(own / "painted.png"), settings)
+        work = PaintingJob(PAINTER, [style], [], [kept], str(own / "painted.png"), settings)
         return self._put(self.quick, work, folder, own / "painted.png")
 
     def paint(
@@ -204,8 +239,8 @@ class Studio:
         """
         content = self.check(content, folder) if content else None
         styles = [self.check(path, folder) for path in paintings]
-        if style and style not in self.styles:
-            raise ValueError(f"there is no style {style}: it is one of {', '.join(self.styles)}")
+        if style:
+            self._check_style(style)
         in_package = STYLES / f"{style}.jpg"
         if style and not styles and in_package.exists():
             styles = [in_package]
@@ -230,7 +265,7 @@ class Studio:
             tasks.append(self.first(folder, content, begin, min(settings.width, FIRST_WIDTH)))
         own = self.folders.new(folder)
         job = self._job(own, content, styles, settings, masks)
-        with _plainly(own):
+        with _plainly(*own.iterdir(), own):
             checks.check_arguments([job])
             shapes = checks.shapes(job)
             self._check_pixels("the painting", *checks.sizes(job, shapes)[0])
@@ -242,6 +277,50 @@ class Studio:
         names = [path.name for path in styles]
         line = command(content and content.name, names, "painted.png", settings)
         return Asked(tuple(tasks), line)
+
+    def film(self, folder: Path, content, style: str, width: int, colors: str) -> Asked:
+        """Paint a film by the painter in the package.
+
+        Args:
+            folder: the visitor's.
+            content: the path of the film.
+            style: the name of one of the painter's.
+            width: of the painted film, in pixels.
+            colors: whose: the style's or the content's.
+
+        Raises ValueError or OSError in one sentence, before anything is begun.
+        """
+        content, extent = self.check_film(content, folder)
+        self._check_style(style)
+        low, high = FILM_WIDTHS
+        if not isinstance(width, (int, float)) or not low <= width <= high:
+            raise ValueError(f"a film is from {low} to {high} pixels wide here, not {width}")
+        own = self.folders.new(folder)
+        chosen = {
+            "content": str(_kept(content, own, 0)),
+            "styles": [],
+            "output": str(own / "painted.mp4"),
+            "preset": None,
+            "painter": PAINTER,
+            "style": (style,),
+            "width": int(width),
+            "colors": colors,
+            "mute": not SOUND.issuperset(extent.sound),
+            "device": self.device,
+        }
+        job = video.job_of(chosen)
+        film.check_arguments(job)
+        sizes = job.settings.sizes([(extent.width, extent.height)])
+        self._check_pixels("the painted film", *sizes[0])
+        task = self._put(self.slow, job, folder, job.output, FILM)
+        if job.film.mute:
+            sound = ", ".join(extent.sound)
+            task.says = f"Its sound ({sound}) is left out, which not every browser plays."
+        words = [PROGRAM, "video", "--content", content.name]
+        words += ["--painter", PAINTER, "--style", style]
+        words += ["--width", str(job.settings.width)]
+        words += ["--colors", colors] * (colors != "style") + ["--mute"] * job.film.mute
+        return Asked((task,), shlex.join([*words, "--output", "painted.mp4"]))
 
     def reduced(self, path, folder: Path, most: int = 1024) -> str:
         """A small copy of a photograph for a browser to brush on, upright.
@@ -255,6 +334,10 @@ class Studio:
             image.thumbnail((most, most))
             image.save(small, quality=90)
         return str(small)
+
+    def _check_style(self, style: str) -> None:
+        if style not in self.styles:
+            raise ValueError(f"there is no style {style}: it is one of {', '.join(self.styles)}")
 
     def _check_settings(self, settings: Settings) -> None:
         if settings.iterations > self.page.job_iterations:
@@ -287,9 +370,9 @@ class Studio:
         )
         return Job(content and _kept(content, own, 0), kept, own / "painted.png", settings)
 
-    def _put(self, queue: Queue, work, folder: Path, output: Path) -> Task:
+    def _put(self, queue: Queue, work, folder: Path, output: Path, words: Words = PICTURE) -> Task:
         page = self.page
-        task = Task(work, folder, output, 60 * page.job_minutes, page.unwatched_seconds)
+        task = Task(work, folder, output, 60 * page.job_minutes, page.unwatched_seconds, words)
         queue.put(task)
         return task
 
@@ -325,13 +408,13 @@ def _completed(masks: Sequence[np.ndarray | None]) -> list[np.ndarray]:
 
 
 @contextlib.contextmanager
-def _plainly(own: Path):
-    """Let what is wrong be said without the folder, which is nobody's to know."""
+def _plainly(*folders: Path):
+    """Let what is wrong be said without the folders, which are nobody's to know."""
     try:
         yield
     except (ValueError, OSError) as error:
         text = str(error)
-        for folder in (*own.iterdir(), own):
+        for folder in folders:
             text = text.replace(f"{folder}/", "")
         raise type(error)(text) from error
 

@@ -1,8 +1,9 @@
 """A process that paints, one job at a time: what it is sent is done, what happens is sent back.
 
-It is the command line's own run (`runs.run`, `runs.painting`), with a reporter that speaks to the
-server instead of to a terminal. What it sends is a tuple: ("ready",), ("said", line), ("begun",
-iterations), ("at", iteration), ("shown", report), ("ended", stopped), ("failed", sentence).
+It is the command line's own run (`runs.run`, `runs.painting`, `video.film`), with a reporter that
+speaks to the server instead of to a terminal. What it sends is a tuple: ("ready",), ("said", line),
+("begun", iterations or frames), ("at", iteration), ("shown", report), ("warned", sentence),
+("ended", stopped), ("failed", sentence).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from ..runs.console import loading_keras, sentence
 from ..runs.job import Job
 from ..runs.progress import Reporter
+from ..video import film
 
 STOP = "stop"
 LEAST = 1.0  # seconds from one preview to the next
@@ -58,11 +60,13 @@ def work(connection: Connection, niceness: int, painter: str | None, debug: bool
         try:
             if isinstance(job, Job):
                 code = run.run_one(job, reporter=Telling(connection, job.output), stops=stops)
-                content, output = job.content, job.output
+                _leave_for_a_browser(job.content, job.output)
+            elif isinstance(job, film.FilmJob):
+                telling = TellingOfFilm(connection, job.output)
+                code = film.run(job, telling, stops, writes_stopped=True)
             else:
                 code = paint(job)
-                [content], output = job.contents, Path(job.output)
-            _leave_for_a_browser(content, output)
+                _leave_for_a_browser(*job.contents, Path(job.output))
             connection.send(("ended", code != 0))
         except Exception as error:
             if debug:
@@ -141,14 +145,41 @@ class Telling(Reporter):
         # The start is noise, and no picture yet.
         if progress.iteration and time.monotonic() - self.shown > LEAST and not progress.is_last:
             self.shown = time.monotonic()
-            report["picture"] = self._preview(progress)
+            report["picture"] = _preview(self.output, progress.iteration, progress.image)
         self.connection.send(("shown", report))
 
-    def _preview(self, progress) -> Path | None:
-        from .. import pictures
 
-        path = self.output.with_name(f"preview-{progress.iteration}.jpg")
-        with contextlib.suppress(OSError):  # a full disk must not cost the run
-            pictures.write(path, progress.image)
-            return path
-        return None
+class TellingOfFilm(film.Reporter):
+    """As `Telling`, of a film."""
+
+    def __init__(self, connection: Connection, output: Path):
+        super().__init__(quiet=True)
+        self.connection, self.output, self.shown = connection, output, 0.0
+
+    def say(self, text: str) -> None:
+        self.connection.send(("said", text))
+
+    def warn(self, text: str) -> None:
+        self.connection.send(("warned", f"{text[:1].upper()}{text[1:]}."))
+
+    def begin(self, total: int) -> None:
+        super().begin(total)
+        self.connection.send(("begun", total))
+
+    def step(self, done: int, frame) -> None:
+        left = self.seconds_left(done) or 0.0
+        report = {"iteration": done, "losses": {}, "seconds_left": left, "picture": None}
+        if time.monotonic() - self.shown > LEAST:
+            self.shown = time.monotonic()
+            report["picture"] = _preview(self.output, done, frame())
+        self.connection.send(("shown", report))
+
+
+def _preview(output: Path, number: int, picture) -> Path | None:
+    from .. import pictures
+
+    path = output.with_name(f"preview-{number}.jpg")
+    with contextlib.suppress(OSError):  # a full disk must not cost the run
+        pictures.write(path, picture)
+        return path
+    return None

@@ -47,6 +47,7 @@ def test_the_wheel_has_one_package_with_all_that_it_needs(wheel):
         "backend/torch.py",
         "__main__.py",
         "page/page.css",
+        "page/page.js",
         "page/styles/swirls.jpg",
         "page/thumbnails/wave.jpg",
     } <= inside

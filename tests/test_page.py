@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 from conftest import picture
 from neural_style_keras.commands import page as page_command
+from neural_style_keras.commands import video as video_command
 from neural_style_keras.neural_style import build_parser, job_of
 from neural_style_keras.neural_style import main as program
 from neural_style_keras.page import controls, pieces
 from neural_style_keras.page.command import command
 from neural_style_keras.page.folders import PREFIX, Folders
 from neural_style_keras.page.guard import COOKIE, Guard, plain_name, secret_of
-from neural_style_keras.page.jobs import FAILED, Full, Queue, Task
+from neural_style_keras.page.jobs import FAILED, FILM, RUNNING, Full, Queue, Task
 from neural_style_keras.page.studio import Studio, _completed
-from neural_style_keras.settings import PASSWORD, PRESETS, Page, Settings, preset
+from neural_style_keras.settings import PASSWORD, PRESETS, Film, Page, Settings, preset
+from neural_style_keras.video.film import FilmJob
 from PIL import Image
 
 SECRET, OTHER = "a" * 43, "b" * 43
@@ -232,6 +234,137 @@ def test_a_style_without_its_painting_is_painted_in_one_pass(studio, folders):
     assert slow.work.settings.painter == "paintbox" and slow.work.settings.style == ("swirls",)
     assert "--painter paintbox --style swirls" in asked.command
     assert str(folders.root) not in asked.command
+
+
+# A film.
+
+
+@pytest.fixture
+def clip(folders):
+    """A function that uploads a film of frames at these milliseconds."""
+    pytest.importorskip("cv2", reason="films need OpenCV")
+    films = pytest.importorskip("films", reason="films need PyAV")
+
+    def upload(times=(0, 40, 80, 120, 160), name="clip.mp4", secret=SECRET, larger=1):
+        path = folders.new(folders.of(secret)) / name
+        frames = [
+            np.kron(one, np.ones((larger, larger, 1), np.uint8))
+            for one in films.frames_of(len(times))
+        ]
+        return films.make(path, frames, times)
+
+    return upload
+
+
+def test_a_film_waits_in_the_queue_of_what_takes_long(studio, folders, clip):
+    folder, mine = folders.of(SECRET), clip()
+    asked = studio.film(folder, mine, "wave", 96, "content")
+    [task] = asked.tasks
+    assert list(studio.slow.waiting) == [task] and not studio.quick.waiting
+    assert task.work.content.read_bytes() == mine.read_bytes() and task.work.content != mine
+    assert task.output.is_relative_to(folder) and not task.work.film.mute
+    assert asked.command == (
+        "neural-style video --content clip.mp4 --painter paintbox --style wave --width 96 "
+        "--colors content --output painted.mp4"
+    )
+    given = video_command.build_parser().parse_args(shlex.split(asked.command)[2:])
+    again = video_command.job_of(vars(given))
+    assert again.settings == task.work.settings and again.film == task.work.film
+
+
+def test_sound_that_no_browser_plays_is_left_out_and_that_is_said(
+    studio, folders, clip, monkeypatch
+):
+    mine = clip()
+    _, extent = studio.check_film(mine, folders.of(SECRET))
+    other = dataclasses.replace(extent, sound=("pcm_s16le",))
+    monkeypatch.setattr(studio, "check_film", lambda *_: (mine, other))
+    asked = studio.film(folders.of(SECRET), mine, "wave", 96, "style")
+    assert asked.tasks[0].work.film.mute and " --mute " in asked.command
+    assert "Its sound (pcm_s16le) is left out" in asked.tasks[0].says
+
+
+@pytest.mark.parametrize(
+    ("film", "said"),
+    [
+        (
+            {"times": (0, 20_500)},
+            r"clip.mp4 lasts 2\d\.\d+ seconds, more than the 20 that .*seconds",
+        ),
+        ({"times": range(5)}, "clip.mp4 has 5 frames, more than the 3 that"),
+        ({"larger": 8}, r"clip.mp4 is 512x384 pixels, more than the 0\.1 megapixels"),
+        ({"secret": OTHER}, "not there any more: upload it again"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", "clip.mp4 is no film that is read here"),
+        (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/a.ts\n", "clip.mp4 is n.* film that"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(300_000), r"clip.mp4 has over 0\.2 MB"),
+        (b"", "clip.mp4 is not a film that can be read"),
+    ],
+)
+def test_what_is_no_film_or_too_long_or_too_large_is_refused_in_a_sentence(
+    studio, folders, clip, film, said
+):
+    is_film = not isinstance(film, bytes)
+    path = clip(**film) if is_film else uploaded(folders, "clip.mp4", data=film)
+    if film == {"times": range(5)}:
+        studio.page = dataclasses.replace(studio.page, film_seconds=0.05)
+    with pytest.raises((ValueError, OSError), match=said) as error:
+        studio.film(folders.of(SECRET), path, "wave", 96, "style")
+    assert str(folders.root) not in str(error.value) and not studio.slow.waiting
+
+
+@pytest.mark.parametrize(
+    ("style", "width", "colors", "said"),
+    [
+        ("/etc/passwd", 96, "style", "there is no style /etc/passwd"),
+        ("wave", 10**6, "style", "a film is from 64 to 1280 pixels wide here, not 1000000"),
+        ("wave", "96", "style", "a film is from 64"),
+        ("wave", float("nan"), "style", "a film is from 64"),
+        ("wave", 640, "style", "the painted film is 640x480 pixels, more than the 0.1"),
+        ("wave", 96, "none", "--colors is style or content"),
+        ("wave", 96, None, "--colors is"),
+    ],
+)
+def test_what_is_chosen_for_a_film_is_checked(studio, folders, clip, style, width, colors, said):
+    with pytest.raises(ValueError, match=said):
+        studio.film(folders.of(SECRET), clip(), style, width, colors)
+    assert not studio.slow.waiting
+
+
+def test_what_a_worker_tells_of_a_film_is_what_is_shown(tmp_path):
+    work = FilmJob(tmp_path / "0" / "a.mp4", [], tmp_path / "out.mp4", Settings(), Film(), False)
+    task = Task(work, tmp_path, work.output, 60.0, 60.0, FILM, state=RUNNING)
+    assert "loads and reads the film" in pieces.of(task)
+    report = {"iteration": 2, "losses": {}, "seconds_left": 7.0, "picture": None}
+    task.hear("begun", 5)
+    task.hear("shown", report)
+    assert "Frame 2 of 5, 7 s left" in pieces.of(task) and task.rows == []
+    task.hear("ended", True)
+    assert "It was stopped before there was a frame." in pieces.of(task)
+    work.output.touch()
+    task.hear("ended", True)
+    task.says = ""
+    assert "Stopped at frame 2; this is the film as far as it goes." in pieces.of(task)
+    task.hear("warned", f"{tmp_path}/0/a.mp4 is cut short.")
+    task.hear("ended", False)
+    assert "Done: 5 frames. a.mp4 is cut short." in pieces.of(task)
+    task.hear("failed", f"full; the frames that are done are kept in {tmp_path}/x, and --resume")
+    assert pieces.of(task) == pieces.error("full")
+
+
+def test_where_films_cannot_be_painted_the_tab_says_what_to_install(studio, monkeypatch):
+    gr = pytest.importorskip("gradio")
+    from neural_style_keras.page import layout
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with gr.Blocks() as blocks:
+        layout.film(studio, blocks)
+    [shown] = [one.value for one in blocks.blocks.values() if isinstance(one, gr.HTML)]
+    assert "pip install &#x27;neural-style-keras[video]&#x27;" in shown
+    with pytest.raises(ValueError, match="films need PyAV"):
+        studio.film(studio.folders.of(SECRET), "a.mp4", "wave", 96, "style")
+
+
+# The queue.
 
 
 def test_so_many_wait_and_no_more(tmp_path):
@@ -506,6 +639,7 @@ def test_anothers_stream_is_not_to_be_had(guard):
         (["--port", "70000"], "--port"),
         (["--jobs", "0"], "--jobs"),
         (["--megapixels", "-1"], "--megapixels"),
+        (["--film-seconds", "0"], "--film-seconds"),
         (["--prot", "1"], "did you mean --port"),
     ],
 )

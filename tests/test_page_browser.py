@@ -60,6 +60,7 @@ def started(temporary):
     environment = {**os.environ, PASSWORD: SECRET, "TMPDIR": str(temporary)}
     command = [sys.executable, "-m", "neural_style_keras", "page", "--no-browser", "--user", USER]
     limits = ["--megapixels", "1", "--upload-megabytes", "1", "--unwatched-seconds", "5"]
+    limits += ["--film-seconds", "2"]
     process = subprocess.Popen(
         [*command, *limits], env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -355,7 +356,7 @@ def test_it_fits_a_phone(visit, photo, scheme):
     page = visit(390, color_scheme=scheme, is_mobile=True, has_touch=True)
     drop(page, photo)
     says(page, "A first picture")
-    for tab in ("Painters", "Paint"):
+    for tab in ("Painters", "Film", "Paint"):
         page.get_by_role("tab", name=tab, exact=True).click()
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -380,9 +381,12 @@ def test_everything_has_a_name_and_is_reached_by_the_keyboard(visit, photo):
             .map(e => e.outerHTML.slice(0, 120))"""
     )
     assert nameless == []
-    page.get_by_label("swirls").focus()
+    assert page.locator("#content img").get_attribute("alt") == "Photograph"
+    page.get_by_label("embers").focus()
     page.keyboard.press("Space")
-    playwright.expect(page.get_by_label("swirls")).to_be_checked()
+    for key, style in (("ArrowRight", "shipwreck"), ("ArrowLeft", "embers")):
+        page.keyboard.press(key)
+        playwright.expect(page.get_by_label(style)).to_be_checked()
     for _ in range(40):  # forward to the button, and on it
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id || document.activeElement.innerText") in (
@@ -406,6 +410,43 @@ def test_every_style_of_the_painter_at_a_look(visit, photo):
         "[...document.querySelectorAll('#gallery-sheet img')].map(e => [e.src, e.naturalWidth])"
     )
     assert all("file=" in src and width > 0 for src, width in shown)
+
+
+def test_a_film_is_painted_watched_and_downloaded(server, visit, tmp_path):
+    pytest.importorskip("cv2", reason="films need OpenCV")
+    films = pytest.importorskip("films", reason="films need PyAV")
+    from neural_style_keras.video import reading
+
+    clip = films.make(tmp_path / "clip.mp4", films.frames_of(5), range(0, 200, 40))
+    long = films.make(tmp_path / "long.mp4", films.frames_of(2), [0, 3000])
+    page, other = visit(), visit()
+    page.get_by_role("tab", name="Film", exact=True).click()
+    status = page.locator("#film-status")
+
+    def drop_film(path):
+        page.locator("#film-content input[type=file]").set_input_files(path)
+
+    drop_film(long)
+    status.get_by_text("long.mp4 lasts").wait_for()
+    drop_film(clip)
+    page.wait_for_selector("#film-content video")
+    page.locator("#film-style").get_by_label("wave").check()
+    set_number(page, "Width", 64)
+    page.get_by_role("button", name="Paint the film").click()
+    page.wait_for_selector("#film-picture img")  # a frame, while the next is painted
+    status.get_by_text("Done: 5 frames.").wait_for()
+    page.wait_for_function("document.querySelector('#film-painted video').readyState > 2")
+    with page.expect_download() as download:
+        page.locator("#film-mp4").click()
+    painted = tmp_path / "painted.mp4"
+    download.value.save_as(painted)
+    assert [round(1000 * frame.time) for frame in reading.frames(reading.probe(painted))] == [
+        *range(0, 200, 40)
+    ]
+    address = download.value.url
+    assert page.request.get(address).status == 200 and other.request.get(address).status == 403
+    outside = [u for u in page.asked if not u.startswith((server.address, "data:", "blob:"))]
+    assert outside == []
 
 
 def test_a_script_paints_by_the_endpoint(server, photo, style):

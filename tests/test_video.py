@@ -5,54 +5,22 @@ import json
 import os
 import signal
 import time
-from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import picture
 from neural_style_keras.settings import Film
+from PIL import Image
 from test_neural_style import everything, main, start
 
 av = pytest.importorskip("av")
 pytest.importorskip("cv2")
 
+from films import HEIGHT, WIDTH, frames_of, make  # noqa: E402
 from neural_style_keras.video import flow, reading, writing  # noqa: E402
 
 TIMES = [0, 40, 80, 200, 240, 280]  # milliseconds: of a variable frame rate
-WIDTH, HEIGHT = 64, 48
-
-
-def frames_of(count, step=2, scene=0):
-    """A camera that pans to the right over a picture."""
-    wide = picture(HEIGHT, WIDTH + step * count, seed=scene)
-    return [wide[:, step * i : step * i + WIDTH].astype(np.uint8) for i in range(count)]
-
-
-def make(path, pictures, times, codec="libx264", pixels="yuv420p", sound=True, rotation=0):
-    """A film, with a tone for sound."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = pixels
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        if codec == "libx264":
-            stream.options = {"crf": "1"}
-        if rotation:
-            stream.set_display_rotation(rotation)
-        tone = container.add_stream("aac", rate=16000) if sound else None
-        for one, at in zip(pictures, times):
-            kind = "rgba" if one.shape[2] == 4 else "rgb24"
-            frame = av.VideoFrame.from_ndarray(one, format=kind).reformat(format=pixels)
-            frame.pts, frame.time_base = at, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        if tone:
-            samples = np.sin(np.arange(16 * (times[-1] + 40)) / 9).astype(np.float32)
-            wave = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-            wave.sample_rate, wave.pts = 16000, 0
-            container.mux(tone.encode(wave))
-            container.mux(tone.encode(None))
-    return path
 
 
 @pytest.fixture
@@ -428,6 +396,53 @@ def test_a_film_that_ends_early_is_painted_as_far_as_it_goes(arguments, tmp_path
     number = len(milliseconds("out.mkv"))
     assert 0 < number < 30 and f"wrote out.mkv, {number} frames" in said.out
     assert "clip.mkv is cut short, at 0." in said.err and said.err.count("\n") == 1
+
+
+def test_a_film_that_is_stopped_is_written_as_far_as_it_goes_where_that_is_asked_for(
+    arguments, tmp_path
+):
+    from neural_style_keras.commands.video import job_of
+    from neural_style_keras.video import film
+
+    class Stopping(film.Reporter):
+        def step(self, done, frame):
+            seen.append(frame())
+            if done == 3:
+                stops.append(signal.SIGTERM)
+
+    seen, stops = [], []
+    chosen = {"content": "clip.mp4", "styles": [], "output": "out.mp4", "preset": None}
+    job = job_of({**chosen, "painter": "paintbox", "style": ("wave",), "colors": "content"})
+    code = film.run(job, Stopping(quiet=True), stops, writes_stopped=True)
+    assert code == 128 + signal.SIGTERM and not job.state.exists()
+    assert milliseconds("out.mp4") == TIMES[:3]
+    assert (
+        max(at for at, _ in sound_of("out.mp4")) < 0.12 < max(at for at, _ in sound_of("clip.mp4"))
+    )
+    written = pictures_of("out.mp4")  # with the film's colours, as was shown
+    assert all(np.abs(a - b.astype("f4")).mean() < 8 for a, b in zip(seen, written, strict=True))
+
+
+def test_a_strangers_film_is_known_before_it_is_decoded(clip, tmp_path):
+    assert reading.extent(clip).sound == ("aac",)
+    assert reading.sound_of(SimpleNamespace(codec_context=None)) == "unknown"
+    for ending, codec in ((".mp4", "libx264"), (".webm", "libvpx"), (".avi", "mpeg4")):
+        path = make(tmp_path / f"clip{ending}", frames_of(5), TIMES[:5], codec, sound=False)
+        found = reading.extent(path)
+        assert (found.width, found.height, found.frames, found.sound) == (WIDTH, HEIGHT, 5, ())
+        assert found.seconds == pytest.approx(0.24, abs=0.05)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile clip.mp4\n")
+    assert reading.probe(tmp_path / "list.mp4").width == WIDTH  # FFmpeg itself would follow it
+    Image.fromarray(frames_of(1)[0]).save(tmp_path / "one.png")
+    for name in ("list.mp4", "one.png"):
+        with pytest.raises(OSError, match=f"{name} is no film that is read here: use .mp4"):
+            reading.extent(tmp_path / name)
+
+
+def test_a_frame_that_is_a_bomb_is_not_decoded(clip, monkeypatch):
+    monkeypatch.setitem(reading.LARGEST, "max_pixels", str(WIDTH * HEIGHT // 2))
+    with pytest.raises(OSError, match=r"clip\.mp4 holds no frame that can be read"):
+        reading.probe(clip)
 
 
 @pytest.mark.parametrize(

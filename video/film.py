@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import importlib.util
 import json
 import shutil
@@ -66,11 +68,16 @@ class FilmJob:
         return Job(self.content, self.styles, self.output, self.settings)
 
 
-def check_arguments(job: FilmJob) -> None:
-    """Raise ValueError for arguments that cannot be right, whatever the files hold."""
+def check_installed() -> None:
+    """Raise ValueError where what films need is not installed, without importing it."""
     for module, name in (("av", "PyAV"), ("cv2", "OpenCV")):
         if importlib.util.find_spec(module) is None:
             raise ValueError(f"films need {name}: pip install '{DISTRIBUTION}[video]'")
+
+
+def check_arguments(job: FilmJob) -> None:
+    """Raise ValueError for arguments that cannot be right, whatever the files hold."""
+    check_installed()
     s = job.settings
     if job.is_optimised:
         if not job.styles and s.style_weights():
@@ -89,8 +96,22 @@ def check_arguments(job: FilmJob) -> None:
     checks.check_apart([job.content, *job.styles], [job.output])
 
 
-def run(job: FilmJob) -> int:
-    """Do it. Returns the exit code; raises OSError or ValueError in one sentence."""
+def run(
+    job: FilmJob,
+    reporter: Reporter | None = None,
+    stops: list | None = None,
+    writes_stopped: bool = False,
+) -> int:
+    """Do it. Returns the exit code; raises OSError or ValueError in one sentence.
+
+    Args:
+        job: what is asked for.
+        reporter: who is told how far it is; the person at the terminal if not given.
+        stops: once there is the number of a signal in it, the run ends; filled by Ctrl-C and
+            SIGTERM if not given.
+        writes_stopped: whether a film of one pass that is stopped is written as far as it goes,
+            where nobody will go on with it.
+    """
     from . import reading, writing
 
     s = job.settings
@@ -112,38 +133,43 @@ def run(job: FilmJob) -> int:
         writing.try_output(job.output, clip, job.film, codec, has_sound, shapes[0])
     if not may_be_complete:
         checks.check_outputs([job.output], job.state, s.resume, s.overwrite)
-    say = tell if not s.quiet else (lambda text: None)
+    reporter = reporter or Reporter(s.quiet)
+    say = reporter.say
     width, height = shapes[0]
     sound = f", sound {', '.join(clip.sound)}" if has_sound else ", no sound"
     say(f"film: {job.content}, {total} frames, painted at {width}x{height} pixels{sound}")
     if clip.sound and not has_sound and not job.film.mute:
         say(f"{job.output.suffix} holds no sound: it is left out")
-    with stop_signals() as signals:
+    with stop_signals() if stops is None else contextlib.nullcontext(stops) as signals:
         with loading_keras(s.debug):
             from .. import backend
         with backend.device(s.device):
-            return _paint(job, clip, shapes, total, (codec, has_sound), signals, say)
+            output = codec, has_sound
+            return _paint(job, clip, shapes, total, output, signals, reporter, writes_stopped)
 
 
-def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -> int:
+def _paint(
+    job: FilmJob, clip, shapes, total: int, output, signals: list, reporter, writes_stopped: bool
+) -> int:
     from . import reading, writing
 
-    s, kept, damage = job.settings, Kept(job.state), reading.Damage()
+    s, kept, damage, film = job.settings, Kept(job.state), reading.Damage(), job.film
+    say = reporter.say
     prepare = _optimiser if job.is_optimised else _painting
     about, chosen, make = prepare(job, shapes, signals, say)
-    whole = json.dumps({**about, "film": dataclasses.asdict(job.film)})
+    whole = json.dumps({**about, "film": dataclasses.asdict(film)})
     if s.resume and job.output.exists() and not job.state.exists():
         if _comment(job.output) == whole:
             say(f"{job.output} is complete: there is nothing to resume")
             return 0
         checks.check_outputs([job.output], job.state, False, s.overwrite)
-    chosen = _begun(job, kept, {**about, "film": job.film.frames(job.is_optimised)}, chosen, say)
+    chosen = _begun(job, kept, {**about, "film": film.frames(job.is_optimised)}, chosen, say)
     filming = _Filming(job, clip, shapes[0], kept, damage)
-    shown = _Shown(total * job.film.passes, s.quiet)
+    reporter.begin(total * film.passes)
     done = 0
     try:
-        for done in filming.frames(lambda first: make(first, chosen)):
-            shown.step(done)
+        for done, frame in filming.frames(lambda first: make(first, chosen)):
+            reporter.step(done, frame)
             if signals:
                 break
     except OSError as error:
@@ -151,25 +177,24 @@ def _paint(job: FilmJob, clip, shapes, total: int, output, signals: list, say) -
     except KeyboardInterrupt:  # the second signal
         pass
     finally:
-        shown.close()
+        reporter.close()
         goes_on = _goes_on(kept)
         kept.drop_if_empty()
-    if signals:
+    if signals and not (done and writes_stopped):
         tell(f"{PROGRAM}: interrupted; {goes_on}", sys.stderr)
         return 128 + signals[0]
     if not done:
         raise OSError(f"{job.content} holds no frame that can be read: {damage.reason}")
+    if signals:  # the sound ends with the pictures
+        film = dataclasses.replace(film, end=(film.start or 0) + float(done / clip.rate))
     with silenced(s.debug):
-        writing.write(job.output, clip, filming.painted(), job.film, *output, whole)
+        writing.write(job.output, clip, filming.painted(), film, *output, whole)
     shutil.rmtree(job.state)
-    number = done // job.film.passes
-    if found := damage.found(clip):
-        tell(
-            f"{PROGRAM}: {job.content} {found}: what could be read, {number} frames, is painted",
-            sys.stderr,
-        )
+    number = done // film.passes
+    if not signals and (found := damage.found(clip)):
+        reporter.warn(f"{job.content} {found}: what could be read, {number} frames, is painted")
     say(f"wrote {job.output}, {number} frames")
-    return 0
+    return 128 + signals[0] if signals else 0
 
 
 def _begun(job: FilmJob, kept: Kept, asked: dict, chosen: dict, say) -> dict:
@@ -247,9 +272,10 @@ class _Filming:
     kept: Kept
     damage: Damage
 
-    def frames(self, artist_of: Callable) -> Iterator[int]:
+    def frames(self, artist_of: Callable) -> Iterator[tuple[int, Callable]]:
         """Paint what is not kept yet, pass by pass, with what `artist_of` gives of the first frame;
-        yields how many frames are done, of all passes."""
+        yields how many frames are done, of all passes, and what gives the latest as `finished`
+        does."""
         kept, passes = self.kept, self.job.film.passes
         artist, before, count = None, None, 0
         for number, content in enumerate(self._contents()):
@@ -264,7 +290,7 @@ class _Filming:
                     return
                 kept.write(1, number, picture)
             before, count = content, number + 1
-            yield count
+            yield count, functools.partial(self.finished, (1, number), content)
         for which in range(2, passes + 1):
             numbers = range(count) if which % 2 else reversed(range(count))
             for done, number in enumerate(numbers, start=1):
@@ -272,7 +298,11 @@ class _Filming:
                     if (picture := self._again(which, number, count, artist)) is None:
                         return
                     kept.write(which, number, picture)
-                yield (which - 1) * count + done
+                content = kept.read(0, number)
+                yield (
+                    (which - 1) * count + done,
+                    functools.partial(self.finished, (which, number), content),
+                )
 
     def _again(self, which: int, number: int, count: int, artist: Callable):
         """A frame in a later pass: it begins half with what it was and half with its neighbour in
@@ -314,15 +344,25 @@ class _Filming:
         """The painted frames, each with its time."""
         from . import reading
 
-        s, film = self.job.settings, self.job.film
+        film = self.job.film
         for number, frame in enumerate(reading.frames(self.clip, film.start, film.end)):
-            if not self.kept.has(film.passes, number):
+            place = film.passes, number
+            if not self.kept.has(*place):
                 return
-            picture = self.kept.read(film.passes, number)
-            if s.colors == "content":
-                content = pictures.resize(frame.picture, *self.size)
-                picture = pictures.preserve_colors(picture, content, s.color_space)
-            yield dataclasses.replace(frame, picture=pictures.eight_bits(picture))
+            yield dataclasses.replace(frame, picture=self.finished(place, frame.picture))
+
+    def finished(self, place: tuple[int, int], content) -> np.ndarray:
+        """A painted frame as it is written, (H, W, 3) uint8.
+
+        Args:
+            place: of the painted frame that was kept.
+            content: that frame of the film, (H, W, 3).
+        """
+        s, picture = self.job.settings, self.kept.read(*place)
+        if s.colors == "content":
+            content = pictures.resize(content, *self.size)
+            picture = pictures.preserve_colors(picture, content, s.color_space)
+        return pictures.eight_bits(picture)
 
 
 def _comment(path: Path) -> str:
@@ -337,31 +377,48 @@ def _comment(path: Path) -> str:
         return ""
 
 
-class _Shown:
+class Reporter:
     """A bar over the frames on a terminal, a line now and then elsewhere, nothing if quiet."""
 
-    def __init__(self, total: int, quiet: bool):
+    def __init__(self, quiet: bool = False):
+        self.quiet, self.bar, self.first = quiet, None, None
+
+    def say(self, text: str) -> None:
+        """One line for the person."""
+        if not self.quiet:
+            tell(text)
+
+    def warn(self, text: str) -> None:
+        """What the person should know, be it quiet or not."""
+        tell(f"{PROGRAM}: {text}", sys.stderr)
+
+    def begin(self, total: int) -> None:
+        """So many frames are to be painted, of all passes."""
         from ..runs import progress
 
-        self.total, self.quiet, self.bar = total, quiet, None
-        if not quiet and sys.stdout.isatty():
+        self.total, self.said = total, time.monotonic()
+        if not self.quiet and sys.stdout.isatty():
             self.bar = progress.bar(total)
-        self.began = self.said = time.monotonic()
-        self.first = None
 
-    def step(self, done: int) -> None:
-        """So many frames are done."""
-        now = time.monotonic()
-        if self.first is None:  # which had all to load and to compile, or was there
-            self.first = done, now
-        frames, seconds = done - self.first[0], now - self.first[1]
-        left = f"{_interval(seconds / frames * (self.total - done))} left" if frames else ""
+    def step(self, done: int, frame: Callable[[], np.ndarray]) -> None:
+        """So many frames are done; `frame` gives the latest, (H, W, 3) uint8."""
+        seconds = self.seconds_left(done)
+        left = f"{_interval(seconds)} left" if seconds is not None else ""
         if self.bar is not None:
             self.bar.set_postfix_str(left, refresh=False)
             self.bar.update(done - self.bar.n)
-        elif not self.quiet and (now - self.said >= EACH or done == self.total):
-            self.said = now
+        elif not self.quiet and (time.monotonic() - self.said >= EACH or done == self.total):
+            self.said = time.monotonic()
             tell(f"frame {done}/{self.total}" + (f"; {left}" if left else ""))
+
+    def seconds_left(self, done: int) -> float | None:
+        """As it seems after the frames since the first, which had all to load and to compile, or
+        was there; None at that one."""
+        now = time.monotonic()
+        if self.first is None:
+            self.first = done, now
+        frames, seconds = done - self.first[0], now - self.first[1]
+        return seconds / frames * (self.total - done) if frames else None
 
     def close(self) -> None:
         if self.bar is not None:

@@ -15,6 +15,10 @@ from .. import pictures
 HIGH = 720  # rows from which on a film that does not say so is in BT.709, as players take it
 SHORT = 4  # frames that a film may end before its length, lest a rounded length be damage
 UNSPECIFIED = 2  # the colour space of such a film
+# Pixels of a frame from which on it is no film but a decompression bomb; 8K has half as many.
+LARGEST = {"max_pixels": str(2**26)}
+# What a stranger's film may be in: of all that FFmpeg reads, playlists would have it read others.
+CONTAINERS = ("mov", "mp4", "m4a", "3gp", "matroska", "webm", "avi", "mpeg", "mpegts", "ogg", "gif")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,17 @@ class Clip:
     begins: Fraction  # when its pictures do by its own clock, in seconds
     length: Fraction | None  # of its pictures, in seconds, as its headers say it, where they do
     sound: tuple[str, ...]  # the codec of each stream of it
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much a film is, as its headers and its packets say it."""
+
+    width: int  # with square pixels, and not upright yet
+    height: int
+    frames: int
+    seconds: float
+    sound: tuple[str, ...]  # as that of `Clip`
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,7 @@ def probe(path) -> Clip:
             stream.time_base,
             (first.pts or 0) * first.time_base,
             _length(stream),
-            tuple(sound.codec_context.name for sound in container.streams.audio),
+            tuple(map(sound_of, container.streams.audio)),
         )
 
 
@@ -136,13 +151,53 @@ def count(clip: Clip, start: float | None = None, end: float | None = None) -> i
     return number
 
 
+def extent(path) -> Extent:
+    """How large and how long a stranger's film is, by its headers and its packets: it may be in one
+    of `CONTAINERS`, and nothing of it is decoded but what FFmpeg looks at to know what it is.
+
+    Raises OSError and ValueError, in one sentence, where it is none.
+    """
+    try:
+        return _extent(path)
+    except OSError as error:
+        if isinstance(error.__cause__, av.ArgumentError):  # what is in no such container
+            raise OSError(
+                f"{path} is no film that is read here: use .mp4, .mov, .webm, .mkv or .avi"
+            ) from error
+        raise
+
+
+def _extent(path) -> Extent:
+    only = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+    number, begins, ends = 0, [], []
+    with opened(path, only) as container:
+        stream = moving(container, path)
+        with contextlib.suppress(av.FFmpegError):
+            for packet in container.demux(stream):
+                if packet.size:
+                    number += 1
+                    ticks = packet.dts if packet.pts is None else packet.pts
+                    if ticks is not None:
+                        begins.append(ticks)
+                        ends.append(ticks + (packet.duration or 0))
+        width = round(stream.width * (stream.sample_aspect_ratio or 1))
+        if not (number and width and stream.height):
+            raise OSError(f"{path} holds no frame that can be read")
+        seconds = number / (stream.average_rate or stream.guessed_rate or 25)
+        if begins:
+            seconds = max((max(ends) - min(begins)) * stream.time_base, seconds)
+        sound = tuple(map(sound_of, container.streams.audio))
+        return Extent(width, stream.height, number, float(seconds), sound)
+
+
 @contextlib.contextmanager
-def opened(path):
-    """A film opened by PyAV; OSError, in a sentence, where it is none."""
+def opened(path, options: dict | None = None):
+    """A film opened by PyAV, with more options of FFmpeg's; OSError, in a sentence, where it is
+    none."""
     with open(path, "rb"):  # a missing file, or a folder, in the system's own words
         pass
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options=LARGEST | (options or {}))
     except (av.FFmpegError, ValueError) as error:
         raise OSError(
             f"{path} is not a film that can be read, or it is damaged: {_words(error)}"
@@ -163,8 +218,14 @@ def moving(container, path):
     for stream in container.streams.video:
         if not stream.disposition & cover:
             stream.thread_type = "AUTO"
+            stream.codec_context.options = LARGEST
             return stream
     raise ValueError(f"{path} holds no pictures" + (", only sound" * bool(container.streams.audio)))
+
+
+def sound_of(stream) -> str:
+    """What a stream of sound is in; FFmpeg knows not all that telephones record."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
 def _length(stream) -> Fraction | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import files
 from ..settings import Film
-from .reading import Clip, Frame, opened
+from .reading import Clip, Frame, opened, sound_of
 
 # Encoders that have a constant quality by this name; the others have a constant quantiser.
 WITH_CRF = ("libx264", "libx265", "libvpx", "libvpx-vp9", "libaom-av1", "libsvtav1")
@@ -97,7 +97,7 @@ def _check_sound(container, clip: Clip, path) -> None:
                 container.add_stream_from_template(stream)
             except (ValueError, av.FFmpegError) as error:
                 raise ValueError(
-                    f"{path} cannot hold the film's sound ({stream.codec_context.name}) as it is: "
+                    f"{path} cannot hold the film's sound ({sound_of(stream)}) as it is: "
                     "use .mkv, or --mute"
                 ) from error
 

@@ -212,7 +212,7 @@ class Studio:
         kept = _kept(content, own, 0)
         settings = Settings(width=int(width), quiet=True, device=self.device)
         self._check_pixels("the painting", *settings.sizes([pictures.size(kept)])[0])
-        work = PaintingJob(PAINTER, [style], [], [kept], str(own / "painted.png"), settings)
+        work = PaintingJob(PAINTER, [style], [kept], str(own / "painted.png"), settings)
         return self._put(self.quick, work, folder, own / "painted.png")
 
     def paint(

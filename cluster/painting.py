@@ -83,8 +83,14 @@ def run(job: PaintingJob) -> int:
 
     with stop_signals() as signals:
         with loading_keras(s.debug):
-            from .. import backend  # noqa: F401  # which describes itself in each picture
-        style = styles_for(shop.painter, s)
+            from .. import backend
+
+        @functools.cache
+        def painter():
+            with backend.device(s.device):
+                return painters.load(job.painter)
+
+        style = styles_for(painters.read_config(job.painter), s, painter)
         tally = many.Tally(len(jobs), reporter)
         done = run_each(paint, shop, jobs, s, load=load, stop=lambda: bool(signals))
 

@@ -227,7 +227,7 @@ class Desk:
             settings=_portable(settings),
             sizes=sizes,
             masks=masks,
-            initial=None if state else _initial(job, sizes[0]),
+            initial=None if state else _initial(now, sizes, masks),
             begun=state,
             is_settled=state is not None,
         )
@@ -257,14 +257,14 @@ def _portable(settings: Settings) -> Settings:
     return dataclasses.replace(settings, precision=precision)
 
 
-def _initial(job: Job, size: tuple[int, int]) -> np.ndarray | None:
+def _initial(job: Job, sizes, masks: Masks) -> np.ndarray | None:
     """The picture to start from, whose file, or whose painter's, is here."""
     from ..runs import transfer
 
     if job.settings.initial:
         return pictures.read(job.settings.initial)
     if job.settings.painter:
-        content = pictures.resize(pictures.read(job.content), *size)
-        styles = [pictures.read(path) for path in job.styles]
-        return transfer.first_picture(content, styles, job.settings)
+        content, *styles = map(pictures.read, (job.content, *job.styles))
+        worked_on = transfer.worked_on(content, styles, job.settings, sizes, masks)
+        return transfer.first_picture(*worked_on, job.settings)
     return None

@@ -196,10 +196,11 @@ def dabs(random, canvas, tone, palette):
 
 def hatching(random, canvas, tone, palette):
     """Thin lines, the denser the darker, crossed in the shadows."""
-    paper = palette[-1] if random.random() < 0.7 else palette[0]
+    dark, paper = palette[0], palette[-1]
+    if random.random() >= 0.7:
+        dark, paper = paper, dark
     share = random.uniform(0, 1)
     image, draw = drawn(canvas * share + paper * (1 - share))
-    dark = palette[0] if paper is palette[-1] else palette[-1]
     turn, length = random.random() * np.pi, random.uniform(20, 120)
     width = int(random.integers(1, 6))
     for layer in range(random.integers(1, 4)):

@@ -50,7 +50,8 @@ class Task:
     patience: float  # seconds without anybody who watches, after which it is of no use any more
     words: Words = PICTURE
     state: str = WAITING
-    says: str = ""  # why it has failed, or ended early, or what is to be known of it
+    says: str = ""  # why it has failed, or ended early
+    note: str = ""  # what else is to be known of what comes of it
     lines: list[str] = field(default_factory=list)
     iteration: float = 0.0
     iterations: int = 0
@@ -90,8 +91,7 @@ class Task:
         if kind == "said":
             self.lines.append(values[0])
         elif kind == "warned":
-            said = values[0].replace(f"{self.work.content.parent}/", "")
-            self.says = f"{self.says} {said}".strip()
+            self.note = f"{self.note} {self._plainly(values[0])}".strip()
         elif kind == "begun":
             [self.iterations] = values
         elif kind == "at":
@@ -116,8 +116,11 @@ class Task:
             # What went wrong may have left something, and says so by a path.
             left = "; (?:the best picture before is in|the frames that are done are kept)"
             said = re.split(left, values[0])[0]
-            said = said.replace(f"{self.output.parent}/", "")
-            self.end(FAILED, said)
+            self.end(FAILED, self._plainly(said))
+
+    def _plainly(self, said: str) -> str:
+        """Without the folders in which its files lie, which are nobody's to know."""
+        return re.sub(rf"{re.escape(str(self.output.parent))}/(?:\d+/)?", "", said)
 
 
 class Full(ValueError):

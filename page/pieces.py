@@ -48,10 +48,10 @@ def of(task: Task) -> str:
         return error(task.says)
     if task.state == STOPPED:
         told = f"Stopped at {words.unit} {task.iteration:.0f}; this is {words.so_far}."
-        return status(task.says or told, "stopped")
+        return status(f"{task.says or told} {task.note}".strip(), "stopped")
     assert task.state == DONE
     told = f"Done: {task.iterations} {words.unit}s." if task.iterations else "Done."
-    return status(f"{told} {task.says}".strip(), "done")
+    return status(" ".join(filter(None, (told, task.says, task.note))), "done")
 
 
 def duration(seconds: float) -> str:

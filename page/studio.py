@@ -110,9 +110,11 @@ class Studio:
         """Delete what is too old, and forget those who have not been seen for as long."""
         for queue in (self.quick, self.slow):
             for task in queue.tasks():
-                for path in task.output.parent.rglob("*"):  # which it may still read
-                    with contextlib.suppress(OSError):
-                        os.utime(path)
+                # What it may still read; folders of it may vanish meanwhile, which `walk` bears.
+                for inside, _, names in os.walk(task.output.parent):
+                    for path in (inside, *(os.path.join(inside, name) for name in names)):
+                        with contextlib.suppress(OSError):
+                            os.utime(path)
         self.folders.sweep(self.page.keep_minutes)
         before = time.monotonic() - 60 * self.page.keep_minutes
         for folder, one in list(self.visitors.items()):
@@ -148,16 +150,16 @@ class Studio:
             raise ValueError("there is no film: drop one")
         path, most = self._own(path, folder), self.page.film_seconds
         with _plainly(path.parent):
-            extent = reading.extent(path)
+            extent = reading.extent(path, most=int(FILM_RATE * most))
         if extent.seconds > most:
             raise ValueError(
-                f"{path.name} lasts {extent.seconds:.4g} seconds, more than the {most:g} that this "
-                "page allows (--film-seconds)"
+                f"{path.name} lasts {extent.seconds:.4g} seconds or longer, and this page allows "
+                f"{most:g} (--film-seconds)"
             )
         if extent.frames > FILM_RATE * most:
             raise ValueError(
-                f"{path.name} has {extent.frames} frames, more than the {FILM_RATE * most:g} that "
-                f"this page allows, {FILM_RATE} a second (--film-seconds)"
+                f"{path.name} has more than the {FILM_RATE * most:g} frames that this page allows, "
+                f"{FILM_RATE} a second (--film-seconds)"
             )
         self._check_pixels(path.name, extent.width, extent.height)
         return path, extent
@@ -310,12 +312,14 @@ class Studio:
         }
         job = video.job_of(chosen)
         film.check_arguments(job)
-        sizes = job.settings.sizes([(extent.width, extent.height)])
-        self._check_pixels("the painted film", *sizes[0])
-        task = self._put(self.slow, job, folder, job.output, FILM)
+        # It may be upright only once it is decoded.
+        lengths = extent.width, extent.height
+        for size in (lengths, lengths[::-1]):
+            self._check_pixels("the painted film", *job.settings.sizes([size])[0])
+        note, sound = "", ", ".join(extent.sound)
         if job.film.mute:
-            sound = ", ".join(extent.sound)
-            task.says = f"Its sound ({sound}) is left out, which not every browser plays."
+            note = f"Its sound ({sound}) is left out, which not every browser plays."
+        task = self._put(self.slow, job, folder, job.output, FILM, note)
         words = [PROGRAM, "video", "--content", content.name]
         words += ["--painter", PAINTER, "--style", style]
         words += ["--width", str(job.settings.width)]
@@ -370,9 +374,11 @@ class Studio:
         )
         return Job(content and _kept(content, own, 0), kept, own / "painted.png", settings)
 
-    def _put(self, queue: Queue, work, folder: Path, output: Path, words: Words = PICTURE) -> Task:
-        page = self.page
-        task = Task(work, folder, output, 60 * page.job_minutes, page.unwatched_seconds, words)
+    def _put(
+        self, queue: Queue, work, folder: Path, output: Path, words: Words = PICTURE, note: str = ""
+    ) -> Task:
+        seconds, patience = 60 * self.page.job_minutes, self.page.unwatched_seconds
+        task = Task(work, folder, output, seconds, patience, words, note=note)
         queue.put(task)
         return task
 

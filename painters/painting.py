@@ -107,8 +107,7 @@ def embed_styles(
     if not len(styles) or len(weights) != len(styles) or not sum(weights):
         raise ValueError("there must be a style, and a weight for each, not all of them 0")
     eyes = _eyes()
-    if painter.about.get("eyes") not in (None, eyes.sha256):
-        raise ValueError("the painter was trained to see by another compact network than this one")
+    eyes.check(painter.about)
     mixed = 0.0
     for style, weight in zip(styles, weights):
         seen = eyes.seen(ops.convert_to_tensor(_reduced(style)[np.newaxis]))

@@ -116,7 +116,7 @@ class Photographs(keras.utils.PyDataset):
                 if path not in self._damaged:
                     self._damaged.add(path)
                     self._say(f"left out: {error}")
-        raise OSError("none of the photographs can be read")
+        raise OSError(f"neither {paths[0]} nor any other picture beside it can be read")
 
 
 def square(picture: np.ndarray, side: int, random) -> np.ndarray:

@@ -35,6 +35,13 @@ class Eyes:
         self.sha256, self._mean_pixel = parameters.sha256, parameters.mean_pixel
         self.network = vgg.build(parameters, STYLE_LAYERS, precision=precision)
 
+    def check(self, about: dict) -> None:
+        """Raise ValueError for a painter that was trained to see by another network."""
+        if about.get("eyes") not in (None, self.sha256):
+            raise ValueError(
+                "the painter was trained to see by another compact network than this one"
+            )
+
     def __call__(self, pictures):
         """(n, H, W, 3) RGB in 0..255 -> (n, `NUMBERS`) float32, the colours' first."""
         pictures = ops.convert_to_tensor(pictures, "float32")

@@ -276,6 +276,7 @@ def train(
     eyes = None
     if painter.any_style:
         eyes = Eyes(precision)
+        eyes.check(painter.about)
         if "eyes" not in painter.about:
             drawn = (photographs.batch(number)["style"] for number in range(2 * MEASURED))
             seen = [ops.convert_to_numpy(eyes.seen(squares)) for squares in drawn]

@@ -82,7 +82,7 @@ def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int
             painter = load(job.painter)
             file = files.named(painters.find(job.painter))
 
-            style = styles_for(painter, s)
+            style = styles_for(painter.get_config(), s, lambda: painter)
 
             def paint(one):
                 about = describe(one, file)
@@ -129,23 +129,29 @@ def asked(job: PaintingJob) -> list[Job]:
     return job.jobs(styles)
 
 
-def styles_for(painter: Painter, settings: Settings) -> Callable:
+def styles_for(config: dict, settings: Settings, painter: Callable[[], Painter]) -> Callable:
     """A function of a job and its content, (H, W, 3), that gives what `paint` is to be given: how
     much of each of a painter's styles, or what a painter for any style makes of pictures. Unless
-    they take the colours of each content, it looks at those once."""
+    they take the colours of each content, it looks at those once.
+
+    Args:
+        config: the painter's.
+        settings: with the shares of the styles.
+        painter: gives the painter, if it is needed.
+    """
     from ..painters.painting import embed_styles
 
     def embedded(*styles: Path, content=None):
         drawn = [pictures.read(path) for path in styles]
         if content is not None:
             drawn = [pictures.match_colors(style, content) for style in drawn]
-        return embed_styles(painter, drawn, settings.style_shares(len(drawn)))
+        return embed_styles(painter(), drawn, settings.style_shares(len(drawn)))
 
     once = functools.cache(embedded)
 
     def style(job: Job, content: np.ndarray):
-        if not painter.any_style:
-            return painters.shares_asked(painter.names, job.styles, settings)
+        if not config["any_style"]:
+            return painters.shares_asked(painters.styles(config), job.styles, settings)
         if settings.colors == "match":
             return embedded(*job.styles, content=content)
         return once(*job.styles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -90,7 +91,7 @@ class TrainingJob:
     def inputs(self) -> list[Path]:
         """Every file that it reads, besides the photographs."""
         onto = [painters.find(self.onto)] if self.onto else []
-        styles = [] if self.training.any else self.styles
+        styles = [path for path in self.styles if not (self.training.any and path.is_dir())]
         return [*styles, *onto, *([self.test] if self.test else [])]
 
     @property
@@ -186,6 +187,16 @@ def _drawn(job: TrainingJob, written: set[Path]) -> list[list[Path]]:
     return [group for group in groups if group]
 
 
+def _readable(group: list[Path]) -> list[Path]:
+    """A few pictures out of a group, for a person to look at."""
+    found = []
+    for path in group[:: -(-len(group) // TESTED)]:
+        with contextlib.suppress(OSError):  # it will be said when it is drawn
+            pictures.read(path)
+            found.append(path)
+    return found
+
+
 def _style(path: Path, width: int | None):
     picture = pictures.read(path)
     if width:
@@ -205,7 +216,7 @@ def _train(job: TrainingJob, styles, drawn, paths, begun, test, signals) -> int:
 
     used, t = load_networks(job.settings), job.training
     asked = _asked(job, used, paths, drawn)
-    shown = [path for group in drawn for path in group[:: -(-len(group) // TESTED)]]
+    shown = [path for group in drawn for path in _readable(group)] if job.test else []
     if goes_on := job.settings.resume and job.state.exists():
         precision = _precision_of_state(job, asked)
     else:
@@ -305,7 +316,7 @@ def _asked(job: TrainingJob, used: Networks, paths: list[Path], drawn: list[list
         return files.named(path) | {"name": Path(path).stem}
 
     def folder(paths):
-        names = "\n".join(path.name for path in paths)
+        names = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
         return {"sha256": files.digest_of(names), "number": len(paths)}
 
     settings = {name: value for name, value in job.settings.picture().items() if name in SETTINGS}

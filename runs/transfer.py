@@ -191,12 +191,7 @@ def painted(
         content = np.zeros((*shapes[0][::-1], 3), np.float32)
         if initial is None:
             settings = replace(settings, initial_noiseblend=1.0)
-    content, *styles = (
-        pictures.resize(np.asarray(picture, np.float32), *shape)
-        for picture, shape in zip((content, *styles), shapes)
-    )
-    if settings.colors == "match":
-        styles = matched(styles, content, masks)
+    content, styles = worked_on(content, styles, settings, shapes, masks)
     if initial is not None:
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
@@ -211,6 +206,17 @@ def painted(
     if masks.painted is not None:
         steps = _changed(steps, lambda image: pictures.composed(image, content, masks.painted))
     return steps
+
+
+def worked_on(content, styles, settings: Settings, shapes, masks: Masks) -> tuple:
+    """The content and the styles at the sizes that they are worked on, and in those colours."""
+    content, *styles = (
+        pictures.resize(np.asarray(picture, np.float32), *shape)
+        for picture, shape in zip((content, *styles), shapes)
+    )
+    if settings.colors == "match":
+        styles = matched(styles, content, masks)
+    return content, styles
 
 
 def matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:

@@ -16,6 +16,7 @@ from neural_style_keras.painters.architecture import Painter
 from neural_style_keras.painters.painting import embed_styles, paint
 from neural_style_keras.painters.photographs import Photographs, recoloured, style_square
 from neural_style_keras.painters.predictor import MIDDLE, NUMBERS, REACH, Eyes
+from neural_style_keras.runs import training as runs_training
 from neural_style_keras.settings import Settings
 from PIL import Image
 from test_neural_style import everything, main
@@ -46,6 +47,7 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("painters")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(architecture, "BLOCKS", 1)
+        keras.utils.set_random_seed(0)
         painters.save(Painter(**SLIM, about={"styles": []}), folder / "any.keras")
         named = Painter(width_factor=0.25, about={"styles": [{"name": "a"}]})
         painters.save(named, folder / "named.keras")
@@ -222,6 +224,12 @@ def test_styles_are_drawn_from_each_folder_and_the_same_wherever_it_goes_on(fold
     assert 10 < read.count(3) < 30 and read.count(4) + read.count(3) == 80
 
 
+def test_what_is_shown_of_the_styles_can_be_read(folders):
+    paths = images.found(folders[1])
+    paths[0].write_bytes(paths[0].read_bytes()[:99])
+    assert runs_training._readable(paths) == paths[1:]
+
+
 def test_some_photographs_are_to_be_painted_as_they_are(folders, monkeypatch):
     paths, drawn = (images.found(folder) for folder in folders)
     monkeypatch.setattr(photographs, "ITSELF", 1.0)
@@ -254,21 +262,26 @@ def test_training_lowers_the_loss_in_styles_it_has_not_seen(network, folders, tm
         painted = paint(painter, photo[0], styles=style)[np.newaxis]
         return float(ops.sum(criterion(painted, photo, style)))
 
+    def train():
+        looked = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: found.append(lost()))
+        training.train(
+            painter,
+            [(criterion, 1.0)],
+            stream,
+            tmp_path / "state",
+            rate=3e-3,
+            steps=45,
+            callbacks=lambda schedule: [looked],
+        )
+
     (tmp_path / "state").mkdir()
     found = []
-    training.train(
-        painter,
-        [(criterion, 1.0)],
-        stream,
-        tmp_path / "state",
-        rate=3e-3,
-        steps=45,
-        callbacks=lambda schedule: [
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: found.append(lost()))
-        ],
-    )
+    train()
     assert painter.about["eyes"] == Eyes().sha256
     assert lost() < 0.9 * found[0]
+    painter.about["eyes"] = "of another"
+    with pytest.raises(ValueError, match="another compact network"):
+        train()
 
 
 # From files to files.
@@ -432,7 +445,9 @@ def test_a_film_is_painted_in_the_style_of_a_picture(pictures, saved, tmp_path, 
     for frame, painted in zip(pictures_of("clip.mkv"), pictures_of("out.mkv"), strict=True):
         wanted = paint(painter, frame.astype(np.float32), styles=[style])
         luma = (painted - wanted) @ np.array([0.299, 0.587, 0.114])
-        assert np.abs(luma).mean() <= 4  # a quarter of the colours is kept
+        assert np.abs(luma).mean() <= 8  # of the colours, a quarter of the positions is kept
+    weaker = (*given, *held, "--output", "out.mkv", "--strength", "0.5", "--resume")
+    assert main(*weaker) == 1  # which is not the film that is there
     for more in (("--style", "wave", *held), ("--colors", "match", *held), held[2:]):
         assert main(*given, *more, "--output", "other.mkv") in (1, 2)
     assert not (tmp_path / "other.mkv").exists()

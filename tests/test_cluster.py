@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import picture
+from neural_style_keras import painters, vgg
 from neural_style_keras import pictures as images
-from neural_style_keras import vgg
 from neural_style_keras.objective import Objective, Statistics, TileWork
+from neural_style_keras.painters.architecture import Painter
 from neural_style_keras.pictures import Masks
 from neural_style_keras.settings import Settings
 from neural_style_keras.tiles import grid
@@ -384,6 +385,11 @@ def test_a_painter_on_a_cluster(nodes, painter, capsys):
         path.unlink()
     assert main(*painter, "--style", "wave", *CLUSTER) == 0
     assert painted() == wanted
+    painters.save(Painter(width_factor=0.25, any_style=True, about={"styles": []}), "any.keras")
+    given = ["apply", "--painter", "any.keras", "--styles", "style.png", "--content", "content.png"]
+    assert main(*given, "--output", "here.png") == 0
+    assert main(*given, "--output", "there-{name}.png", *CLUSTER) == 0
+    assert (images.read("there-content.png") == images.read("here.png")).all()
 
 
 @pytest.mark.parametrize(

@@ -281,7 +281,7 @@ def test_sound_that_no_browser_plays_is_left_out_and_that_is_said(
     monkeypatch.setattr(studio, "check_film", lambda *_: (mine, other))
     asked = studio.film(folders.of(SECRET), mine, "wave", 96, "style")
     assert asked.tasks[0].work.film.mute and " --mute " in asked.command
-    assert "Its sound (pcm_s16le) is left out" in asked.tasks[0].says
+    assert "Its sound (pcm_s16le) is left out" in asked.tasks[0].note
 
 
 @pytest.mark.parametrize(
@@ -289,9 +289,9 @@ def test_sound_that_no_browser_plays_is_left_out_and_that_is_said(
     [
         (
             {"times": (0, 20_500)},
-            r"clip.mp4 lasts 2\d\.\d+ seconds, more than the 20 that .*seconds",
+            r"clip.mp4 lasts 2\d\.\d+ seconds or longer, and this page allows 20 ",
         ),
-        ({"times": range(5)}, "clip.mp4 has 5 frames, more than the 3 that"),
+        ({"times": range(5)}, "clip.mp4 has more than the 3 frames that"),
         ({"larger": 8}, r"clip.mp4 is 512x384 pixels, more than the 0\.1 megapixels"),
         ({"secret": OTHER}, "not there any more: upload it again"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "clip.mp4 is no film that is read here"),
@@ -320,6 +320,7 @@ def test_what_is_no_film_or_too_long_or_too_large_is_refused_in_a_sentence(
         ("wave", "96", "style", "a film is from 64"),
         ("wave", float("nan"), "style", "a film is from 64"),
         ("wave", 640, "style", "the painted film is 640x480 pixels, more than the 0.1"),
+        ("wave", 304, "style", "the painted film is 304x405 pixels"),  # if it is upright
         ("wave", 96, "none", "--colors is style or content"),
         ("wave", 96, None, "--colors is"),
     ],
@@ -345,10 +346,13 @@ def test_what_a_worker_tells_of_a_film_is_what_is_shown(tmp_path):
     task.says = ""
     assert "Stopped at frame 2; this is the film as far as it goes." in pieces.of(task)
     task.hear("warned", f"{tmp_path}/0/a.mp4 is cut short.")
+    assert "the film as far as it goes. a.mp4 is cut short." in pieces.of(task)
     task.hear("ended", False)
     assert "Done: 5 frames. a.mp4 is cut short." in pieces.of(task)
     task.hear("failed", f"full; the frames that are done are kept in {tmp_path}/x, and --resume")
     assert pieces.of(task) == pieces.error("full")
+    task.hear("failed", f"{tmp_path}/0/a.mp4 is transparent")
+    assert pieces.of(task) == pieces.error("a.mp4 is transparent")
 
 
 def test_where_films_cannot_be_painted_the_tab_says_what_to_install(studio, monkeypatch):
@@ -390,7 +394,7 @@ def test_what_a_worker_tells_is_what_is_shown(tmp_path):
         "failed", f"{tmp_path}/0/<b>.png is damaged; the best picture before is in {tmp_path}"
     )
     assert task.state == FAILED
-    assert pieces.of(task) == pieces.error("0/<b>.png is damaged")
+    assert pieces.of(task) == pieces.error("<b>.png is damaged")
     assert "<b>" not in pieces.of(task) and "&lt;b&gt;" in pieces.of(task)
 
 

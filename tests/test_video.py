@@ -424,19 +424,20 @@ def test_a_film_that_is_stopped_is_written_as_far_as_it_goes_where_that_is_asked
 
 
 def test_a_strangers_film_is_known_before_it_is_decoded(clip, tmp_path):
-    assert reading.extent(clip).sound == ("aac",)
+    assert reading.extent(clip, 99).sound == ("aac",)
     assert reading.sound_of(SimpleNamespace(codec_context=None)) == "unknown"
     for ending, codec in ((".mp4", "libx264"), (".webm", "libvpx"), (".avi", "mpeg4")):
         path = make(tmp_path / f"clip{ending}", frames_of(5), TIMES[:5], codec, sound=False)
-        found = reading.extent(path)
+        found = reading.extent(path, 99)
         assert (found.width, found.height, found.frames, found.sound) == (WIDTH, HEIGHT, 5, ())
         assert found.seconds == pytest.approx(0.24, abs=0.05)
+        assert reading.extent(path, most=2).frames == 3  # and no further
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile clip.mp4\n")
     assert reading.probe(tmp_path / "list.mp4").width == WIDTH  # FFmpeg itself would follow it
     Image.fromarray(frames_of(1)[0]).save(tmp_path / "one.png")
     for name in ("list.mp4", "one.png"):
         with pytest.raises(OSError, match=f"{name} is no film that is read here: use .mp4"):
-            reading.extent(tmp_path / name)
+            reading.extent(tmp_path / name, 99)
 
 
 def test_a_frame_that_is_a_bomb_is_not_decoded(clip, monkeypatch):

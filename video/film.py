@@ -243,20 +243,21 @@ def _optimiser(job: FilmJob, shapes, signals: list, say):
 def _painting(job: FilmJob, shapes, signals: list, say):
     """As `_optimiser`."""
     from .. import backend
-    from ..runs.painting import described_styles, styles_for
+    from ..runs.painting import RECORDED, described_styles, styles_for
     from .artists import Painting
 
     s = job.settings
     painter = painters.load(s.painter)
     styles = job.styles or s.style or painter.names
-    style = styles_for(painter, s)(dataclasses.replace(job.as_picture(), styles=styles), None)
+    style_of = styles_for(painter.get_config(), s, lambda: painter)
+    style = style_of(dataclasses.replace(job.as_picture(), styles=styles), None)
     about = {
         PROGRAM: VERSION,
         "backend": backend.version(),
         "content": files.named(job.content),
         "painter": files.named(painters.find(s.painter)),
         **described_styles(styles, s),
-        "settings": {name: getattr(s, name) for name in ("width", "colors", "color_space", "seed")},
+        "settings": {name: getattr(s, name) for name in RECORDED if name != "height"},
     }
 
     return about, {}, lambda first, chosen: Painting(painter, style, s, job.film, shapes[0])

@@ -151,14 +151,18 @@ def count(clip: Clip, start: float | None = None, end: float | None = None) -> i
     return number
 
 
-def extent(path) -> Extent:
+def extent(path, most: int) -> Extent:
     """How large and how long a stranger's film is, by its headers and its packets: it may be in one
     of `CONTAINERS`, and nothing of it is decoded but what FFmpeg looks at to know what it is.
+
+    Args:
+        path: of the film.
+        most: frames, after which no more are counted.
 
     Raises OSError and ValueError, in one sentence, where it is none.
     """
     try:
-        return _extent(path)
+        return _extent(path, most)
     except OSError as error:
         if isinstance(error.__cause__, av.ArgumentError):  # what is in no such container
             raise OSError(
@@ -167,9 +171,9 @@ def extent(path) -> Extent:
         raise
 
 
-def _extent(path) -> Extent:
+def _extent(path, most: int) -> Extent:
     only = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
-    number, begins, ends = 0, [], []
+    number, first, last = 0, None, None  # the ticks at which it begins and ends
     with opened(path, only) as container:
         stream = moving(container, path)
         with contextlib.suppress(av.FFmpegError):
@@ -178,14 +182,17 @@ def _extent(path) -> Extent:
                     number += 1
                     ticks = packet.dts if packet.pts is None else packet.pts
                     if ticks is not None:
-                        begins.append(ticks)
-                        ends.append(ticks + (packet.duration or 0))
+                        ends = ticks + (packet.duration or 0)
+                        first = ticks if first is None else min(first, ticks)
+                        last = ends if last is None else max(last, ends)
+                if number > most:
+                    break
         width = round(stream.width * (stream.sample_aspect_ratio or 1))
         if not (number and width and stream.height):
             raise OSError(f"{path} holds no frame that can be read")
         seconds = number / (stream.average_rate or stream.guessed_rate or 25)
-        if begins:
-            seconds = max((max(ends) - min(begins)) * stream.time_base, seconds)
+        if first is not None:
+            seconds = max((last - first) * stream.time_base, seconds)
         sound = tuple(map(sound_of, container.streams.audio))
         return Extent(width, stream.height, number, float(seconds), sound)
 
@@ -217,6 +224,8 @@ def moving(container, path):
     cover = av.stream.Disposition.attached_pic
     for stream in container.streams.video:
         if not stream.disposition & cover:
+            if stream.codec_context is None:
+                raise ValueError(f"{path}: FFmpeg has no decoder for its pictures")
             stream.thread_type = "AUTO"
             stream.codec_context.options = LARGEST
             return stream

@@ -47,7 +47,7 @@ LISTEN = "choose where the page listens"
 LIMITS = "choose what visitors may ask for"
 FILM = "choose the film"
 # What --temporal-weight is where it is not given, of an optimised and of a painted film.
-OPTIMISED_HOLD, PAINTED_HOLD = 2000.0, 0.5
+OPTIMISED_HOLD, PAINTED_HOLD = 2000.0, 0.7
 
 
 def _option(

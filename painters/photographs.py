@@ -75,7 +75,7 @@ class Photographs(keras.utils.PyDataset):
     def batch(self, number: int) -> dict[str, np.ndarray]:
         """The batch of this number since the beginning of the training.
 
-        Raises OSError if none of the photographs can be read, and ValueError if all that is seen of
+        Raises OSError if none of the pictures can be read, and ValueError if all that is seen of
         them is of a single colour.
         """
         random = np.random.default_rng((self._seed, number))
@@ -116,7 +116,7 @@ class Photographs(keras.utils.PyDataset):
                 if path not in self._damaged:
                     self._damaged.add(path)
                     self._say(f"left out: {error}")
-        raise OSError(f"neither {paths[0]} nor any other picture beside it can be read")
+        raise OSError(f"none of the {len(paths)} pictures can be read, {paths[0]} among them")
 
 
 def square(picture: np.ndarray, side: int, random) -> np.ndarray:

@@ -431,7 +431,7 @@ def test_a_film_is_painted_watched_and_downloaded(server, visit, tmp_path):
     drop_film(clip)
     page.wait_for_selector("#film-content video")
     page.locator("#film-style").get_by_label("wave").check()
-    set_number(page, "Width", 64)
+    set_number(page, "Width", 640)  # so that a frame is seen before the last one is there
     page.get_by_role("button", name="Paint the film").click()
     page.wait_for_selector("#film-picture img")  # a frame, while the next is painted
     status.get_by_text("Done: 5 frames.").wait_for()

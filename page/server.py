@@ -177,10 +177,9 @@ def _stopping():
 
 def _sweep(studio) -> None:
     """Delete what is too old, for as long as the server runs."""
-    from contextlib import suppress
     from time import sleep
 
     while True:
         sleep(min(SWEEP, 60 * studio.page.keep_minutes / 2))
-        with suppress(OSError):  # whatever it was, the next look is not to be missed
+        with contextlib.suppress(OSError):  # whatever it was, the next look is not to be missed
             studio.sweep()

@@ -139,9 +139,10 @@ def styles_for(config: dict, settings: Settings, painter: Callable[[], Painter])
         settings: with the shares of the styles.
         painter: gives the painter, if it is needed.
     """
-    from ..painters.painting import embed_styles
 
     def embedded(*styles: Path, content=None):
+        from ..painters.painting import embed_styles
+
         drawn = [pictures.read(path) for path in styles]
         if content is not None:
             drawn = [pictures.match_colors(style, content) for style in drawn]

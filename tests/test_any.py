@@ -217,10 +217,11 @@ def test_styles_are_drawn_from_each_folder_and_the_same_wherever_it_goes_on(fold
     assert batches[0]["style"].shape == (2, 64, 64, 3)
     assert all(batch["style"].dtype == np.float32 for batch in batches)
     assert (batches[0]["style"] != batches[1]["style"]).any()
-    read = []
-    one._square = lambda paths, *more: read.append(len(paths)) or np.zeros((64, 64, 3), "f4")
+    # Of another that has been asked for nothing: its readers would read ahead meanwhile.
+    read, counted = [], Photographs(paths, 0, 2, 64, 3, seed=5, groups=[paths, drawn])
+    counted._square = lambda paths, *more: read.append(len(paths)) or np.zeros((64, 64, 3), "f4")
     for number in range(20):
-        one.batch(number)
+        counted.batch(number)
     assert 10 < read.count(3) < 30 and read.count(4) + read.count(3) == 80
 
 

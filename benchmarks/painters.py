@@ -118,7 +118,9 @@ def start(arguments: argparse.Namespace) -> None:
     print(f"| style | photograph | from noise | {' | '.join(FROM_PAINTED)} |")
     print(f"| --- | --- | --- {'| --- ' * len(FROM_PAINTED)}|")
     for name, style in named(arguments).items():
-        from_painted = {"painter": arguments.painter, "style": (name,)}
+        from_painted = {"painter": arguments.painter}
+        if not painters.read_config(arguments.painter)["any_style"]:
+            from_painted["style"] = (name,)
         for i, photo in enumerate(photos, start=1):
             took, wanted = course(photo, style, fast, networks)[-1]
             cells = []

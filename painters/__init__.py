@@ -31,10 +31,13 @@ ARGUMENTS = (
     "of_photographs",
     "any_style",
 )
-# What a painter for any style paints by, in place of a share of each style: 1, which is what all
-# have in common; mean and spread of each colour of a painting; and what is learnt.
+# What a painter for any style paints by. In place of a share of each style: 1, which is what all
+# have in common; mean and spread of each colour of a painting; and what is learnt. Then mean and
+# spread of each feature of these layers of the compact network.
 COLOURS, LEARNT = 6, 64
-EMBEDDING = 1 + COLOURS + LEARNT
+SHARES = 1 + COLOURS + LEARNT
+ADAPTED = {"relu2_1": 32, "relu3_1": 64, "relu4_1": 128}
+EMBEDDING = SHARES + 2 * sum(ADAPTED.values())
 # How a file that is no painter's comes to light: zipfile, zlib and JSON fail in many ways.
 _DAMAGE = (
     zipfile.BadZipFile,

@@ -17,13 +17,14 @@ from keras import ops
 
 from .. import backend
 from ..settings import Training
-from . import ARGUMENTS, COLOURS, EMBEDDING
-from .predictor import MIDDLE, REACH, StylePredictor
+from . import ARGUMENTS, COLOURS, EMBEDDING, SHARES
+from .predictor import MIDDLE, REACH, StylePredictor, adaptation, eyes, split
 
 EPSILON = 1e-5  # added to the variances
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
 BLOCKS = 5  # residual ones
 PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
+DECODER = (56, 112, 216)  # channels at half, a quarter and an eighth of the size
 STYLE_VARIABLES = ("style_scale", "style_shift")  # the names of what each style has of its own
 
 
@@ -131,6 +132,7 @@ class Section(keras.layers.Layer):
         last=None,
         is_residual: bool = False,
         halo: int = 0,
+        beside: str | None = None,
     ):
         """
         Args:
@@ -140,9 +142,10 @@ class Section(keras.layers.Layer):
             last: what takes its place after the last one.
             is_residual: whether what is given is added to the result.
             halo: how far beyond a tile it looks, at most, in positions of what is given.
+            beside: the layer of `ADAPTED` whose features are to be given after the other channels.
         """
         super().__init__()
-        self.halo = halo
+        self.halo, self.beside = halo, beside
         self.convolutions = list(convolutions)
         self.normalizations = [StyleNormalization(styles, kind) for _ in convolutions]
         self.activations = [activation] * (len(self.convolutions) - 1) + [last or activation]
@@ -208,39 +211,72 @@ class Painter(keras.Model):
             upsampling: `resize`, `smooth` or `transposed`.
             edge_kernel: side of the first and of the last convolution's kernel, of a residual.
             of_photographs: or of noise alone, which makes textures of a pyramid.
-            any_style: whether it has a `predictor` of embeddings, which take the place of shares.
+            any_style: whether it is a decoder of what `eyes` see of the photographs, whose
+                `predictor` gives embeddings, which take the place of shares; of the architecture,
+                the numbers of channels are then others, and the stride is 8.
             about: what made it, as JSON has it.
         """
         super().__init__(**options)
         given = locals()
         if any_style:
-            styles = given["styles"] = EMBEDDING
+            given["styles"], styles = EMBEDDING, SHARES
         self.arguments = {name: given[name] for name in ARGUMENTS}
         self.about = about or {}
-        self.styles, self.of_photographs = styles, of_photographs
-        self.architecture, self.is_pyramid = architecture, architecture == "pyramid"
+        self.styles, self.of_photographs = given["styles"], of_photographs
+        self.architecture = "decoder" if any_style else architecture
+        self.is_pyramid = self.architecture == "pyramid"
         self.takes_noise = self.is_pyramid or not of_photographs
         self.channels = 3 * (of_photographs + self.takes_noise)
 
-        self.any_style, self.predictor = any_style, None
+        self.any_style, self.predictor, self.eyes = any_style, None, None
         if any_style:
-            self.predictor = StylePredictor()
+            self.predictor, self.eyes = StylePredictor(), eyes()
             self.predictor.build()
 
         def section(*convolutions, **how):
             return Section(convolutions, styles, normalization, **how)
 
-        if not self.is_pyramid:
+        def residual(channels):
+            return section(
+                ReflectedConv2D(channels, 3),
+                ReflectedConv2D(channels, 3),
+                last=keras.activations.linear,
+                is_residual=True,
+                halo=2,
+            )
+
+        def up(channels):
+            if upsampling == "transposed":
+                return keras.layers.Conv2DTranspose(channels, 3, 2, padding="same")
+            return UpsampledConv2D(channels, upsampling == "smooth")
+
+        if any_style:
+            self.stride = 8
+            half, quarter, eighth = (_eights(width_factor * n) for n in DECODER)
+            self.full_channels = half
+            small = BLOCKS // 2  # of the blocks are at a quarter of the size
+            self.strides = (*(8,) * (BLOCKS - small + 2), *(4,) * (small + 2), 2)
+            self.sections = [
+                section(ReflectedConv2D(eighth, 3), halo=1, beside="relu4_1"),
+                *(residual(eighth) for _ in range(BLOCKS - small)),
+                section(up(quarter), halo=2),
+                section(ReflectedConv2D(quarter, 3), halo=1, beside="relu3_1"),
+                *(residual(quarter) for _ in range(small)),
+                section(up(half), halo=2),
+                section(
+                    ReflectedConv2D(half, 3),
+                    up(half),
+                    ReflectedConv2D(3, edge_kernel),
+                    last=_colour,
+                    halo=6,
+                    beside="relu2_1",
+                ),
+            ]
+        elif not self.is_pyramid:
             self.stride = 4
             self.strides = (1, *(4,) * (BLOCKS + 1))  # pixels from position to position, of each
             full, half, quarter = (_eights(width_factor * n) for n in RESIDUAL)
             self.full_channels = full
-
-            def up(channels):
-                if upsampling == "transposed":
-                    return keras.layers.Conv2DTranspose(channels, 3, 2, padding="same")
-                return UpsampledConv2D(channels, upsampling == "smooth")
-
             self.sections = [
                 section(
                     ReflectedConv2D(full, edge_kernel),
@@ -248,16 +284,7 @@ class Painter(keras.Model):
                     ReflectedConv2D(quarter, 3, 2),
                     halo=8,
                 ),
-                *(
-                    section(
-                        ReflectedConv2D(quarter, 3),
-                        ReflectedConv2D(quarter, 3),
-                        last=keras.activations.linear,
-                        is_residual=True,
-                        halo=2,
-                    )
-                    for _ in range(BLOCKS)
-                ),
+                *(residual(quarter) for _ in range(BLOCKS)),
                 section(up(half), up(full), ReflectedConv2D(3, edge_kernel), last=_colour, halo=5),
             ]
         else:
@@ -280,7 +307,7 @@ class Painter(keras.Model):
             (
                 # Of any size that will do: JAX cannot mirror what has none.
                 keras.KerasTensor((1, 128, 128, self.channels), "float32"),
-                keras.KerasTensor((1, styles), "float32"),
+                keras.KerasTensor((1, self.styles), "float32"),
             )
         )
 
@@ -292,10 +319,26 @@ class Painter(keras.Model):
 
     def call(self, inputs):
         pictures, shares = inputs
+        if self.any_style:
+            return self._decoded(pictures, shares)
         x = prepared(pictures)
         if self.is_pyramid:
             x = self._climbed(x, shares)
         for section in self.sections:
+            x = section(x, shares)
+        return x
+
+    def _decoded(self, pictures, embeddings):
+        """From the smallest features up, each adapted to a painting's and joined where it is."""
+        shares, wanted = split(embeddings)
+        features, x = self.eyes.features(pictures), None
+        for section in self.sections:
+            if section.beside:
+                found = features[section.beside]
+                moments = ops.moments(found, axes=(1, 2), keepdims=True)
+                gain, offset = adaptation(*moments, *wanted[section.beside])
+                found = ops.stop_gradient(found * gain + offset)
+                x = found if x is None else ops.concatenate([x, found], axis=3)
             x = section(x, shares)
         return x
 
@@ -348,6 +391,8 @@ class Painter(keras.Model):
         for section in self._all_sections:
             for layer in section.convolutions:
                 layer.dtype_policy = keras.DTypePolicy(policy)
+        if self.any_style:
+            self.eyes = eyes(precision)
 
     def begin_with_any(self, seed: int):
         """Let the pictures have the colours of their style from the first step on, and let each

@@ -7,7 +7,6 @@ the next of them become known. Between sections the whole is kept at a quarter o
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..pictures import resize
 from ..tiles import Tile, grid
 from . import shares_of
 from .architecture import Painter, Section, prepared
-from .predictor import Eyes
+from .predictor import adaptation, eyes, split
 
 # Bytes for each pixel and channel at the full size, at the peak, and whatever the size. Of the
 # paintbox at 2048x1536 pixels, 16 were measured on TensorFlow, 23 on PyTorch and 20 on JAX.
@@ -106,18 +105,12 @@ def embed_styles(
     weights = (1.0,) * len(styles) if weights is None else tuple(weights)
     if not len(styles) or len(weights) != len(styles) or not sum(weights):
         raise ValueError("there must be a style, and a weight for each, not all of them 0")
-    eyes = _eyes()
-    eyes.check(painter.about)
+    eyes().check(painter.about)
     mixed = 0.0
     for style, weight in zip(styles, weights):
-        seen = eyes.seen(ops.convert_to_tensor(_reduced(style)[np.newaxis]))
+        seen = eyes().seen(ops.convert_to_tensor(_reduced(style)[np.newaxis]))
         mixed = mixed + weight / sum(weights) * ops.convert_to_numpy(painter.predictor(seen))[0]
     return mixed.astype(np.float32)
-
-
-@functools.cache
-def _eyes() -> Eyes:
-    return Eyes()
 
 
 def _reduced(style: np.ndarray) -> np.ndarray:
@@ -182,9 +175,17 @@ def _padded(x: np.ndarray, stride: int) -> np.ndarray:
 
 
 def _in_tiles(painter: Painter, x: np.ndarray, shares: np.ndarray, tile: int) -> np.ndarray:
-    x, shares = prepared(x), ops.convert_to_tensor(shares)
+    if painter.any_style:
+        shares, wanted = split(shares)
+        features = _adapted_in_tiles(painter, x, wanted, tile)
+        x = x[:, :: painter.stride, :: painter.stride, :0]  # nothing but the features
+    else:
+        x = prepared(x)
+    shares = ops.convert_to_tensor(shares)
     for section, stride in zip(painter.sections, painter.strides):
-        side = max(1, tile // 4) * 4 // stride
+        if section.beside:
+            x = np.concatenate([x, features.pop(section.beside)], axis=3)
+        side = max(1, tile // 8) * 8 // stride
         tiles = grid(*x.shape[1:3], tile=side, halo=section.halo)
         statistics = []
         for i, normalization in enumerate(section.normalizations):
@@ -202,6 +203,23 @@ def _in_tiles(painter: Painter, x: np.ndarray, shares: np.ndarray, tile: int) ->
     return x
 
 
+def _adapted_in_tiles(painter: Painter, x: np.ndarray, wanted, tile: int) -> dict:
+    """The features of a photograph, adapted to those of a painting; each is kept whole."""
+    eyes, found = painter.eyes, {}
+    side, halo = (-(-n // eyes.stride) * eyes.stride for n in (max(1, tile), eyes.reach))
+    for one in grid(*x.shape[1:3], tile=side, halo=halo):
+        given = eyes.features_of(ops.convert_to_tensor(one.crop(x)))
+        for layer, features in given.items():
+            part, place, size = _owned(ops.convert_to_numpy(features), one, x.shape)
+            whole = found.setdefault(layer, np.empty((1, *size, part.shape[3]), np.float32))
+            whole[place] = part
+    for layer, features in found.items():
+        gain, offset = adaptation(*_moments([features]), *wanted[layer])
+        features *= ops.convert_to_numpy(gain)
+        features += ops.convert_to_numpy(offset)
+    return found
+
+
 def _moments(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each channel, (1, 1, 1, C), of (1, h, w, C) each."""
     count, total, squares = 0, 0.0, 0.0
@@ -215,24 +233,28 @@ def _moments(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def _until(section: Section, number: int | None):
     """A function that gives, of a tile, what a convolution of a section does, or with None the
-    section; with it, where that is in the whole, and the height and the width of the whole."""
-
+    section, as `_owned` does."""
     compute = section.parts[number]
 
     def run(x, tile: Tile, shares, statistics):
         crop = ops.convert_to_tensor(tile.crop(x))
         given = tree.map_structure(ops.convert_to_tensor, statistics)
-        given = ops.convert_to_numpy(compute(crop, shares, given))
-        s, own, place, size = tile.shape, [], [], []
-        axes = ((s.top, s.own_height, s.height, tile.y), (s.left, s.own_width, s.width, tile.x))
-        for axis, (first, owned, length, start) in enumerate(axes, start=1):
-
-            def scaled(position, length=length, given_length=given.shape[axis]):
-                return position * given_length // length
-
-            own.append(slice(scaled(first), scaled(first + owned)))
-            place.append(slice(scaled(start + first), scaled(start + first + owned)))
-            size.append(scaled(x.shape[axis]))
-        return given[(slice(None), *own)], (slice(None), *place), tuple(size)
+        return _owned(ops.convert_to_numpy(compute(crop, shares, given)), tile, x.shape)
 
     return run
+
+
+def _owned(given: np.ndarray, tile: Tile, shape: tuple[int, ...]):
+    """Of what was computed of a tile's crop, at whatever size: what the tile owns, where that is in
+    the whole, and the height and the width of the whole; `shape` is that of what was cut."""
+    s, own, place, size = tile.shape, [], [], []
+    axes = ((s.top, s.own_height, s.height, tile.y), (s.left, s.own_width, s.width, tile.x))
+    for axis, (first, owned, length, start) in enumerate(axes, start=1):
+
+        def scaled(position, length=length, given_length=given.shape[axis]):
+            return position * given_length // length
+
+        own.append(slice(scaled(first), scaled(first + owned)))
+        place.append(slice(scaled(start + first), scaled(start + first + owned)))
+        size.append(scaled(shape[axis]))
+    return given[(slice(None), *own)], (slice(None), *place), tuple(size)

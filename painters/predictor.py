@@ -1,9 +1,12 @@
 """What a painter for any style makes of a painting: from how it looks, how to paint like it.
 
-G. Ghiasi et al., "Exploring the structure of a real-time, arbitrary neural artistic stylization
-network", arXiv 1705.06830. There, a network predicts every scale and shift of the painter. Here it
-predicts an embedding of which they are linear functions, as `StyleNormalization` has them of the
-shares of named styles: what is between two paintings is between their embeddings.
+X. Huang, S. Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization",
+arXiv 1703.06868: the features of a photograph are given the mean and the spread that each has in a
+painting, and a decoder makes a picture of them. G. Ghiasi et al., "Exploring the structure of a
+real-time, arbitrary neural artistic stylization network", arXiv 1705.06830: every scale and shift
+of a painter is predicted. Here both are done, and what is predicted is an embedding, of which the
+decoder's scales and shifts are linear functions, as `StyleNormalization` has them of the shares of
+named styles: what is between two paintings is between their embeddings.
 """
 
 from __future__ import annotations
@@ -16,24 +19,31 @@ from keras import ops
 
 from .. import backend, networks, vgg
 from ..settings import STYLE_LAYERS
-from . import COLOURS, LEARNT
+from . import ADAPTED, COLOURS, LEARNT, SHARES
 
 MIDDLE, REACH = 127.5, 150.0  # of the colours
-# Of a painting: mean and spread of each colour, and of each channel of these layers of the compact
-# network, which has 16, 32, 64, 128 and 128 there.
-NUMBERS = COLOURS + 2 * 368
+# Of a painting: mean and spread of each colour, and of each feature of the compact network's.
+CHANNELS = dict(zip(STYLE_LAYERS, (16, 32, 64, 128, 128)))
+NUMBERS = COLOURS + 2 * sum(CHANNELS.values())
 HIDDEN = 192  # units
 FLAT = 0.1  # added to the spread of a feature, lest the logarithm of a flat one be anything
+# Added to the variances of a photograph's features, of their mean: lest what hardly varies become
+# as large as what does.
+EVEN = 3e-3
 USUAL = 4.0  # standard deviations: beyond about as many, statistics are as good as there
 
 
 class Eyes:
-    """The compact network's view of paintings: mean and spread of each feature of each layer."""
+    """The compact network's view of paintings: mean and spread of each feature of each layer; and
+    of photographs: their features."""
 
-    def __init__(self, precision: str = "float32", cache: bool = True):
-        parameters = vgg.load(networks.COMPACT, cache)
+    def __init__(self, precision: str = "float32"):
+        parameters = vgg.load(networks.COMPACT)
         self.sha256, self._mean_pixel = parameters.sha256, parameters.mean_pixel
         self.network = vgg.build(parameters, STYLE_LAYERS, precision=precision)
+        self._first = vgg.build(parameters, list(ADAPTED), precision=precision, padding="reflect")
+        # How far beyond a tile it looks, in pixels, and the size of its largest position.
+        self.reach, self.stride = parameters.reach(list(ADAPTED)), parameters.stride(list(ADAPTED))
 
     def check(self, about: dict) -> None:
         """Raise ValueError for a painter that was trained to see by another network."""
@@ -53,10 +63,58 @@ class Eyes:
             found += [mean, ops.log(spread + FLAT)]
         return ops.concatenate(found, axis=1)
 
+    def features(self, pictures):
+        """(n, H, W, 3) RGB in 0..255 -> for each of `ADAPTED`, (n, h, w, C) float32."""
+        mean, pictures = map(ops.convert_to_tensor, (self._mean_pixel, pictures))
+        found = self._first(pictures - mean)
+        return {layer: ops.cast(found[layer], "float32") for layer in ADAPTED}
+
+    @functools.cached_property
+    def features_of(self):
+        """`features` as a compiled function."""
+        return backend.compiled(self.features, self._first)
+
     @functools.cached_property
     def seen(self):
         """`self` as a compiled function."""
         return backend.compiled(self, self.network)
+
+
+@functools.cache
+def eyes(precision: str = "float32") -> Eyes:
+    """`Eyes`, made once."""
+    return Eyes(precision)
+
+
+def adaptation(mean, variance, wanted_mean, wanted_spread):
+    """What features times a gain plus an offset have the mean and the spread of a painting's,
+    arXiv 1703.06868, equation 8; here over the mean of the spreads, so that what the decoder is
+    given is as large in all layers and styles.
+
+    Args:
+        mean, variance: of the photograph's features, (n, 1, 1, C) each.
+        wanted_mean, wanted_spread: of the painting's, (n, C) each.
+
+    Returns:
+        The gain and the offset, (n, 1, 1, C) each.
+    """
+    given = (mean, variance, wanted_mean[:, None, None], wanted_spread[:, None, None])
+    mean, variance, wanted_mean, wanted_spread = map(ops.convert_to_tensor, given)
+    unit = ops.mean(wanted_spread, axis=3, keepdims=True) + FLAT
+    gain = wanted_spread / unit
+    gain = gain * ops.rsqrt(variance + EVEN * ops.mean(variance, axis=3, keepdims=True) + 1e-3)
+    return gain, wanted_mean / unit - gain * mean
+
+
+def split(embeddings):
+    """What embeddings, (n, `EMBEDDING`), are made of: the first numbers (n, `SHARES`), and for each
+    of `ADAPTED` the means and the spreads, (n, C) each."""
+    at, wanted = SHARES, {}
+    for layer, channels in ADAPTED.items():
+        means, spreads = at + channels, at + 2 * channels
+        wanted[layer] = embeddings[:, at:means], embeddings[:, means:spreads]
+        at = spreads
+    return embeddings[:, :SHARES], wanted
 
 
 def _moments(features):
@@ -104,4 +162,10 @@ class StylePredictor(keras.layers.Layer):
         for layer in self.layers:
             x = layer(x)
         one = ops.ones_like(statistics[:, :1])
-        return ops.concatenate([one, statistics[:, :COLOURS], x / LEARNT**0.5], axis=1)
+        found, at = [one, statistics[:, :COLOURS], x / LEARNT**0.5], COLOURS
+        for layer, channels in CHANNELS.items():
+            if layer in ADAPTED:
+                means, spreads = at + channels, at + 2 * channels
+                found += [statistics[:, at:means], ops.exp(statistics[:, means:spreads]) - FLAT]
+            at += 2 * channels
+        return ops.concatenate(found, axis=1)

@@ -21,7 +21,6 @@ from ..objective import Objective
 from ..settings import Settings
 from .architecture import STYLE_VARIABLES, Painter
 from .photographs import Photographs
-from .predictor import Eyes
 
 # Of what photographs lose themselves: a pair of which less is lost has no more to say.
 LEAST = 0.01
@@ -103,7 +102,6 @@ class TrainingModel(keras.Model):
         criterion: PerceptualLoss,
         counts: Sequence[float],
         first: int = 0,
-        eyes: Eyes | None = None,
     ):
         """
         Args:
@@ -111,17 +109,17 @@ class TrainingModel(keras.Model):
             counts: how much a photograph counts in each of the criterion's styles; of a criterion
                 without styles, one number for all.
             first: the number that the painter has for the criterion's first style.
-            eyes: what a painter for any style sees of a style's picture.
         """
         super().__init__()
         self.painter, self._criterion, self._first = painter, criterion, first
-        self._counts, self._eyes = np.array(counts, np.float32), eyes
+        self._counts = np.array(counts, np.float32)
         self._shown = [keras.metrics.Mean(name) for name in ("total", *criterion.names)]
 
     def call(self, batch):
         canvas = self.painter.canvas(batch.get("photographs"), batch.get("noise"))
         if self.painter.any_style:
-            shares = self.painter.predictor(ops.stop_gradient(self._eyes(batch["style"])))
+            seen = self.painter.eyes(batch["style"])
+            shares = self.painter.predictor(ops.stop_gradient(seen))
         else:
             shares = ops.one_hot(batch["style"] + self._first, self.painter.styles)
         painted = self.painter((canvas, shares))
@@ -273,15 +271,13 @@ def train(
             variable.trainable = variable.name in STYLE_VARIABLES
     precision = criteria[0][0].objective.statistics.precision
     painter.multiply_in(precision)
-    eyes = None
     if painter.any_style:
-        eyes = Eyes(precision)
-        eyes.check(painter.about)
+        painter.eyes.check(painter.about)
         if "eyes" not in painter.about:
             drawn = (photographs.batch(number)["style"] for number in range(2 * MEASURED))
-            seen = [ops.convert_to_numpy(eyes.seen(squares)) for squares in drawn]
+            seen = [ops.convert_to_numpy(painter.eyes.seen(squares)) for squares in drawn]
             painter.predictor.adapt(np.concatenate(seen))
-            painter.about["eyes"] = eyes.sha256
+            painter.about["eyes"] = painter.eyes.sha256
     optimizer = keras.optimizers.Adam(rate)
     schedule = CosineSchedule(rate, steps, minutes, folder / "seconds")
     begins = keras.callbacks.LambdaCallback(
@@ -294,7 +290,7 @@ def train(
             continue
         schedule.end = end
         counts = style_counts(criterion, photographs)
-        model = TrainingModel(painter, criterion, counts, first, eyes)
+        model = TrainingModel(painter, criterion, counts, first)
         model({k: v[:1] for k, v in photographs.batch(0).items()})  # builds it
         # On processors, XLA's convolutions take longer; JAX has no others.
         model.compile(optimizer, jit_compile=backend.NAME == "jax")

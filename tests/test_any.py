@@ -11,11 +11,28 @@ from keras import ops
 from neural_style_keras import painters
 from neural_style_keras import pictures as images
 from neural_style_keras.objective import Objective
-from neural_style_keras.painters import COLOURS, EMBEDDING, architecture, photographs, training
+from neural_style_keras.painters import (
+    ADAPTED,
+    COLOURS,
+    EMBEDDING,
+    SHARES,
+    architecture,
+    photographs,
+    training,
+)
 from neural_style_keras.painters.architecture import Painter
 from neural_style_keras.painters.painting import embed_styles, paint
 from neural_style_keras.painters.photographs import Photographs, recoloured, style_square
-from neural_style_keras.painters.predictor import MIDDLE, NUMBERS, REACH, Eyes
+from neural_style_keras.painters.predictor import (
+    CHANNELS,
+    FLAT,
+    MIDDLE,
+    NUMBERS,
+    REACH,
+    Eyes,
+    adaptation,
+    split,
+)
 from neural_style_keras.runs import training as runs_training
 from neural_style_keras.settings import Settings
 from PIL import Image
@@ -93,6 +110,35 @@ def test_what_is_seen_is_the_colours_and_the_features_of_each_layer():
     assert np.isfinite(ops.convert_to_numpy(eyes.seen(np.zeros((1, 16, 16, 3), "f4")))).all()
 
 
+@pytest.mark.every_backend
+def test_features_are_given_the_mean_and_the_spread_of_a_paintings(painter):
+    """arXiv 1703.06868, equation 8: over the mean spread, so that all layers are as large."""
+    eyes, style = Eyes(), np.clip(0.5 * picture(72, 64, 2) + 90, 0, 255)
+    features = {
+        layer: ops.convert_to_numpy(found)
+        for layer, found in eyes.features(picture(64, 64)[np.newaxis].astype("f4")).items()
+    }
+    seen = ops.convert_to_numpy(eyes.seen(style[np.newaxis]))
+    shares, wanted = split(ops.convert_to_numpy(painter.predictor(seen)))
+    assert shares.shape == (1, SHARES) and list(wanted) == list(features) == list(ADAPTED)
+    at = COLOURS
+    for layer, channels in CHANNELS.items():
+        means, spreads = np.split(seen[0, at : at + 2 * channels], 2)
+        at += 2 * channels
+        if layer not in ADAPTED:
+            continue
+        spreads = np.exp(spreads) - FLAT
+        found = features[layer]
+        assert found.shape[3] == channels == ADAPTED[layer]
+        moments = (f(found, (1, 2), keepdims=True) for f in (np.mean, np.var))
+        gain, offset = (ops.convert_to_numpy(x) for x in adaptation(*moments, *wanted[layer]))
+        adapted, unit = found * gain + offset, spreads.mean() + FLAT
+        assert adapted.mean((1, 2))[0] == pytest.approx(means / unit, abs=1e-3)
+        lively = found.var((0, 1, 2)) > found.var((0, 1, 2)).mean()
+        assert lively.sum() > 3
+        assert adapted.std((1, 2))[0, lively] == pytest.approx(spreads[lively] / unit, rel=0.01)
+
+
 def test_paintings_are_mixed_by_what_is_predicted_from_each(painter):
     one, other = picture(64, 80, 1), picture(50, 50, 2)
     alone = [embed_styles(painter, [style]) for style in (one, other)]
@@ -110,7 +156,7 @@ def test_a_large_painting_is_seen_smaller_and_a_tiny_one_larger(painter, monkeyp
     sizes, eyes = [], Eyes()
     seen = eyes.seen
     eyes.seen = lambda style: sizes.append(style.shape[1:3]) or seen(style)
-    monkeypatch.setattr("neural_style_keras.painters.painting._eyes", lambda: eyes)
+    monkeypatch.setattr("neural_style_keras.painters.painting.eyes", lambda: eyes)
     monkeypatch.setattr("neural_style_keras.painters.painting.SEEN", 64 * 64)
     for height, width in ((64, 256), (40, 30), (8, 24)):
         embed_styles(painter, [picture(height, width)])

@@ -299,8 +299,8 @@ class Settings:
     painter: str | None = _option(
         None,
         START,
-        "painter whose picture to start from: paintbox, or a .keras file; one for any style paints "
-        "in that of --styles",
+        "painter whose picture to start from: paintbox, any, which paints in the style of "
+        "--styles, or a .keras file",
         none="none",
         meta="PAINTER",
     )
@@ -802,7 +802,8 @@ class Training:
     architecture: str = _option(
         "residual",
         PAINTER,
-        "residual (arXiv 1603.08155), or pyramid (arXiv 1603.03417), which takes noise as well",
+        "residual (arXiv 1603.08155), or pyramid (arXiv 1603.03417), which takes noise as well; "
+        "with --any, a decoder of its own",
         choices=("residual", "pyramid"),
     )
     width_factor: float = _option(
@@ -899,9 +900,10 @@ class Training:
             raise ValueError(f"--side is a multiple of 32, not {self.side}")
         if self.texture and self.architecture != "pyramid":
             raise ValueError("--texture goes with --architecture pyramid")
-        if self.any and (self.texture or self.style_width or self.normalization == "batch"):
+        is_other = self.architecture == "pyramid" or self.normalization == "batch"
+        if self.any and (is_other or self.style_width):
             raise ValueError(
-                "--any goes without --texture, --style-width and --normalization batch"
+                "--any goes without --architecture pyramid, --style-width and --normalization batch"
             )
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", 60.0)

@@ -72,7 +72,7 @@ def build_parser() -> Parser:
         "--painter",
         required=True,
         metavar="PAINTER",
-        help="paintbox, which is in the package, or a .keras file",
+        help="paintbox or any, which are in the package, or a .keras file",
     )
     needed.add_argument(
         "--style",

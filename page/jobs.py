@@ -7,7 +7,7 @@ import multiprocessing
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,11 +138,11 @@ class Queue:
         size: int,
         waiting: int,
         niceness: int = 0,
-        painter: str | None = None,
+        painters: Sequence[str] = (),
         debug: bool = False,
     ):
         self.most = waiting
-        self.of_worker = (niceness, painter, debug)
+        self.of_worker = (niceness, painters, debug)
         self.waiting: collections.deque[Task] = collections.deque()
         self.running: list[Task] = []
         self.changed = threading.Condition()
@@ -235,10 +235,10 @@ class Queue:
 class Worker:
     """The server's end of a process that paints."""
 
-    def __init__(self, niceness: int, painter: str | None, debug: bool):
+    def __init__(self, niceness: int, painters: Sequence[str], debug: bool):
         context = multiprocessing.get_context("spawn")  # a fork would share Gradio's threads' locks
         self.connection, theirs = context.Pipe()
-        given = (theirs, niceness, painter, debug)
+        given = (theirs, niceness, painters, debug)
         self.process = context.Process(target=work, args=given, daemon=True)
         self.process.start()
         theirs.close()

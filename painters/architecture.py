@@ -185,8 +185,9 @@ class Painter(keras.Model):
     """A network that paints pictures in one pass, in one of its styles or between them.
 
     Its inputs are the pictures (n, H, W, C), RGB in 0..255, H and W multiples of `stride`, and the
-    shares of the styles (n, styles). C is 3; 6 for a pyramid that paints photographs, with noise in
-    0..255 as the other three. It gives (n, H, W, 3), about 0..255: what is beyond is to be clipped.
+    shares of the styles (n, styles). C is 3; 6 for a pyramid that paints photographs and for a
+    painter for any style, with noise in 0..255 as the other three. It gives (n, H, W, 3), about
+    0..255: what is beyond is to be clipped.
     """
 
     def __init__(
@@ -225,7 +226,7 @@ class Painter(keras.Model):
         self.styles, self.of_photographs = given["styles"], of_photographs
         self.architecture = "decoder" if any_style else architecture
         self.is_pyramid = self.architecture == "pyramid"
-        self.takes_noise = self.is_pyramid or not of_photographs
+        self.takes_noise = self.is_pyramid or any_style or not of_photographs
         self.channels = 3 * (of_photographs + self.takes_noise)
 
         self.any_style, self.predictor, self.eyes = any_style, None, None
@@ -331,16 +332,23 @@ class Painter(keras.Model):
     def _decoded(self, pictures, embeddings):
         """From the smallest features up, each adapted to a painting's and joined where it is."""
         shares, wanted = split(embeddings)
-        features, x = self.eyes.features(pictures), None
-        for section in self.sections:
+        features, x = self.eyes.features(pictures[..., :3]), None
+        for section, stride in zip(self.sections, self.strides):
             if section.beside:
                 found = features[section.beside]
                 moments = ops.moments(found, axes=(1, 2), keepdims=True)
                 gain, offset = adaptation(*moments, *wanted[section.beside])
                 found = ops.stop_gradient(found * gain + offset)
-                x = found if x is None else ops.concatenate([x, found], axis=3)
+                beside = [found, self.noise(pictures, stride)]
+                x = ops.concatenate(beside if x is None else [x, *beside], axis=3)
             x = section(x, shares)
         return x
+
+    @staticmethod
+    def noise(pictures, stride: int):
+        """The noise beside features that are so many pixels apart, in -1..1. Where a photograph is
+        flat, its features are the same everywhere, and without it so would be what is painted."""
+        return prepared(pictures[:, ::stride, ::stride, 3:])
 
     def _climbed(self, x, shares):
         """From the smallest level up: each is enlarged, and joined with the next larger one."""

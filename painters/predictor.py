@@ -76,8 +76,9 @@ class Eyes:
 
     @functools.cached_property
     def seen(self):
-        """`self` as a compiled function."""
-        return backend.compiled(self, self.network)
+        """`self` as a function of one picture: each has a size of its own, for which a compiled one
+        would be made anew."""
+        return backend.uncompiled(self, self.network)
 
 
 @functools.cache

@@ -248,7 +248,7 @@ def _train(job: TrainingJob, styles, drawn, paths, begun, test, signals) -> int:
         t.checkpoint_steps,
         s.seed,
         lambda text: _say(job, text),
-        has_noise=painter.is_pyramid,
+        has_noise=painter.takes_noise,
         groups=drawn,
     )
     try:

@@ -1,4 +1,4 @@
-"""The painter in the package."""
+"""The painters in the package."""
 
 from pathlib import Path
 
@@ -20,6 +20,31 @@ def test_the_paintbox_paints_the_same_everywhere():
     wanted = images.read(Path(__file__).parent / "reference" / "paintbox.png")
     assert np.abs(painted - wanted).max() <= 1
     assert min(photo.std() for photo in np.split(painted, 3, axis=1)) > 20
+
+
+@pytest.mark.every_backend
+def test_the_painter_for_any_style_paints_the_same_everywhere():
+    """`any.png` is what TensorFlow makes of the example in two drawn styles, and between them."""
+    painter = painters.load("any")
+    photo, *styles = (
+        images.read(ROOT / "examples" / f"{name}.jpg") for name in ("content", "swirls", "embers")
+    )
+    photo = images.resize(photo, 96, 72)
+    painted = [paint(painter, photo, styles=chosen) for chosen in ([styles[0]], styles[1:], styles)]
+    wanted = images.read(Path(__file__).parent / "reference" / "any.png")
+    assert np.abs(np.concatenate(painted, axis=1) - wanted).max() <= 1
+    assert min(one.std() for one in painted) > 20
+    assert np.abs(painted[0] - painted[1]).mean() > 20
+
+
+def test_the_painter_for_any_style_keeps_to_its_size_and_has_a_card():
+    path = painters.find("any")
+    assert path.stat().st_size <= 6e6
+    assert sum(path.stat().st_size for path in painters.NAMES.values()) <= 10e6
+    config = painters.read_config("any")
+    assert config["any_style"] and config["about"]["licence"] and config["about"]["complete"]
+    card = path.with_suffix(".md").read_text()
+    assert files.sha256(path)[:16] in card, "the card is of another file"
 
 
 def test_the_paintbox_has_eight_styles_in_four_megabytes():

@@ -809,7 +809,7 @@ class Training:
     width_factor: float = _option(
         0.6,
         PAINTER,
-        "channels over those of the published architecture",
+        "channels over those of the published architecture, or of the decoder of --any",
         above=0,
         most=4,
         meta="FACTOR",
@@ -831,7 +831,8 @@ class Training:
     edge_kernel: int = _option(
         3,
         PAINTER,
-        "side of the kernels of a residual painter's first and last convolution (published: 9)",
+        "side of the kernels of a residual painter's first and last convolution (published: 9), "
+        "and of the last one of the decoder of --any",
         choices=(3, 5, 7, 9),
     )
     texture: bool = _option(

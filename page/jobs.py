@@ -7,7 +7,7 @@ import multiprocessing
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,11 +138,11 @@ class Queue:
         size: int,
         waiting: int,
         niceness: int = 0,
-        painters: Sequence[str] = (),
+        painter: str | None = None,
         debug: bool = False,
     ):
         self.most = waiting
-        self.of_worker = (niceness, painters, debug)
+        self.of_worker = (niceness, painter, debug)
         self.waiting: collections.deque[Task] = collections.deque()
         self.running: list[Task] = []
         self.changed = threading.Condition()
@@ -235,10 +235,10 @@ class Queue:
 class Worker:
     """The server's end of a process that paints."""
 
-    def __init__(self, niceness: int, painters: Sequence[str], debug: bool):
+    def __init__(self, niceness: int, painter: str | None, debug: bool):
         context = multiprocessing.get_context("spawn")  # a fork would share Gradio's threads' locks
         self.connection, theirs = context.Pipe()
-        given = (theirs, niceness, painters, debug)
+        given = (theirs, niceness, painter, debug)
         self.process = context.Process(target=work, args=given, daemon=True)
         self.process.start()
         theirs.close()

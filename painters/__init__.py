@@ -116,6 +116,10 @@ def load(name: str) -> Painter:
     from .architecture import Painter  # which imports Keras
 
     config = read_config(name)
+    if config["any_style"]:
+        from .predictor import eyes
+
+        eyes().check(config["about"])  # and what is wrong with them is not wrong with the painter
     try:
         painter = Painter(**{k: config[k] for k in (*ARGUMENTS, "about")}, trainable=False)
         painter.load_weights(find(name))

@@ -210,7 +210,8 @@ class Painter(keras.Model):
             width_factor: of the numbers of channels, which become multiples of 8.
             normalization: `instance` or `batch`.
             upsampling: `resize`, `smooth` or `transposed`.
-            edge_kernel: side of the first and of the last convolution's kernel, of a residual.
+            edge_kernel: side of the first and of the last convolution's kernel, of a residual; of
+                a decoder's last one.
             of_photographs: or of noise alone, which makes textures of a pyramid.
             any_style: whether it is a decoder of what `eyes` see of the photographs, whose
                 `predictor` gives embeddings, which take the place of shares; of the architecture,

@@ -21,7 +21,8 @@ from .architecture import Painter, Section, prepared
 from .predictor import adaptation, eyes, split
 
 # Bytes for each pixel and channel at the full size, at the peak, and whatever the size. Of the
-# paintbox at 2048x1536 pixels, 16 were measured on TensorFlow, 23 on PyTorch and 20 on JAX.
+# paintbox at 2048x1536 pixels, 16 were measured on TensorFlow, 23 on PyTorch and 20 on JAX; of the
+# painter for any style, 22 on TensorFlow.
 MEMORY, MEMORY_BASE = 30, 0.5e9
 TILE = 1024  # pixels
 LEAST = 16  # pixels a side: less cannot be mirrored

@@ -35,7 +35,8 @@ USUAL = 4.0  # standard deviations: beyond about as many, statistics are as good
 
 class Eyes:
     """The compact network's view of paintings: mean and spread of each feature of each layer; and
-    of photographs: their features."""
+    of photographs: their features, with the photograph mirrored at its edges, where paintings are
+    seen on the network's mean colour."""
 
     def __init__(self, precision: str = "float32"):
         parameters = vgg.load(networks.COMPACT)
@@ -76,21 +77,22 @@ class Eyes:
 
     @functools.cached_property
     def seen(self):
-        """`self` as a function of one picture: each has a size of its own, for which a compiled one
-        would be made anew."""
-        return backend.uncompiled(self, self.network)
+        """`self` as a compiled function: in TensorFlow, single operations would keep a gigabyte."""
+        return backend.compiled(self, self.network)
 
 
-@functools.cache
 def eyes(precision: str = "float32") -> Eyes:
-    """`Eyes`, made once."""
-    return Eyes(precision)
+    """`Eyes`, made once for each precision."""
+    return _eyes(precision)
+
+
+_eyes = functools.cache(Eyes)
 
 
 def adaptation(mean, variance, wanted_mean, wanted_spread):
-    """What features times a gain plus an offset have the mean and the spread of a painting's,
-    arXiv 1703.06868, equation 8; here over the mean of the spreads, so that what the decoder is
-    given is as large in all layers and styles.
+    """What features times a gain plus an offset have the mean and, but for those that hardly vary
+    in the photograph, the spread of a painting's, arXiv 1703.06868, equation 8; here over the mean
+    of the spreads, so that what the decoder is given is as large in all layers and styles.
 
     Args:
         mean, variance: of the photograph's features, (n, 1, 1, C) each.

@@ -802,14 +802,14 @@ class Training:
     architecture: str = _option(
         "residual",
         PAINTER,
-        "residual (arXiv 1603.08155), or pyramid (arXiv 1603.03417), which takes noise as well; "
-        "with --any, a decoder of its own",
-        choices=("residual", "pyramid"),
+        "residual (arXiv 1603.08155), pyramid (arXiv 1603.03417), which takes noise as well, or "
+        "decoder, of what the compact network sees, as --any has (arXiv 1703.06868)",
+        choices=("residual", "pyramid", "decoder"),
     )
     width_factor: float = _option(
         0.6,
         PAINTER,
-        "channels over those of the published architecture, or of the decoder of --any",
+        "channels over those of the published architecture, or of our decoder",
         above=0,
         most=4,
         meta="FACTOR",
@@ -832,7 +832,7 @@ class Training:
         3,
         PAINTER,
         "side of the kernels of a residual painter's first and last convolution (published: 9), "
-        "and of the last one of the decoder of --any",
+        "and of a decoder's last one",
         choices=(3, 5, 7, 9),
     )
     texture: bool = _option(
@@ -892,7 +892,8 @@ class Training:
     free: bool = _option(
         False,
         TRAINING,
-        "with --onto, train all weights: the painter then has only the styles that are given",
+        "with --onto, train all weights: the painter then has only the styles that are given, as "
+        "one that begins with a painter for any style has in any case",
     )
 
     def __post_init__(self):
@@ -901,11 +902,12 @@ class Training:
             raise ValueError(f"--side is a multiple of 32, not {self.side}")
         if self.texture and self.architecture != "pyramid":
             raise ValueError("--texture goes with --architecture pyramid")
-        is_other = self.architecture == "pyramid" or self.normalization == "batch"
-        if self.any and (is_other or self.style_width):
-            raise ValueError(
-                "--any goes without --architecture pyramid, --style-width and --normalization batch"
-            )
+        if self.any and self.architecture == "residual":  # the default
+            object.__setattr__(self, "architecture", "decoder")
+        if self.any and (self.architecture != "decoder" or self.style_width):
+            raise ValueError("--any goes without --architecture pyramid and --style-width")
+        if self.architecture == "decoder" and self.normalization == "batch":
+            raise ValueError("a decoder goes without --normalization batch")
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", 60.0)
 

@@ -18,8 +18,7 @@ def main(argv: list[str]) -> int:
     for name in parser.parse_args(argv).painter or painters.NAMES:
         path, config = painters.find(name), painters.read_config(name)
         about = config["about"]
-        architecture = "decoder" if config["any_style"] else config["architecture"]
-        print(f"{name}: {architecture}, {path.stat().st_size / 1e6:.1f} MB")
+        print(f"{name}: {config['architecture']}, {path.stat().st_size / 1e6:.1f} MB")
         learnt = ", ".join(painters.styles(config))
         print(f"    styles: {'any, by its picture' if config['any_style'] else learnt}")
         if "steps" in about:

@@ -39,10 +39,10 @@ def job_of(chosen: dict):
         chosen_once = set(painters.ARGUMENTS) & set(Training.__dataclass_fields__)
         architecture = {name: config[name] for name in chosen_once}
         architecture["texture"] = not config["of_photographs"]
-        if bool(training.get("any")) != config["any_style"]:
+        if training.get("any") and not config["any_style"]:
             raise ValueError(
-                f"{chosen['onto']} paints in {'any style' if config['any_style'] else 'the styles'}"
-                " that it has learnt"
+                f"{chosen['onto']} paints in the styles that it has learnt: --any begins with "
+                "another one for any style"
             )
         for name, value in architecture.items():
             if training.get(name, value) != value:
@@ -87,7 +87,8 @@ def build_parser() -> Parser:
     needed.add_argument(
         "--onto",
         metavar="PAINTER",
-        help="begin with this painter, and add the styles to it by their scales and shifts alone",
+        help="begin with this painter, and add the styles to it by their scales and shifts alone; "
+        "with one for any style, begin with how it paints in these, and train all weights",
     )
     needed.add_argument(
         "--test", metavar="PICTURE", help="a photograph to paint at each checkpoint"

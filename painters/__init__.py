@@ -37,7 +37,8 @@ ARGUMENTS = (
 COLOURS, LEARNT = 6, 64
 SHARES = 1 + COLOURS + LEARNT
 ADAPTED = {"relu2_1": 32, "relu3_1": 64, "relu4_1": 128}
-EMBEDDING = SHARES + 2 * sum(ADAPTED.values())
+LOOKS = 2 * sum(ADAPTED.values())
+EMBEDDING = SHARES + LOOKS
 # How a file that is no painter's comes to light: zipfile, zlib and JSON fail in many ways.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -84,6 +85,8 @@ def read_config(name: str) -> dict:
             registered, config = model["registered_name"], model["config"]
         if registered == _CLASS:
             config.setdefault("any_style", False)  # as it was when there were no others
+            if config["any_style"]:  # it once said otherwise
+                config["architecture"] = "decoder"
             _check_config(config)
     except _DAMAGE as error:
         raise OSError(f"{path} is not a painter, or it is damaged: {error}") from error
@@ -116,7 +119,7 @@ def load(name: str) -> Painter:
     from .architecture import Painter  # which imports Keras
 
     config = read_config(name)
-    if config["any_style"]:
+    if config["architecture"] == "decoder":
         from .predictor import eyes
 
         eyes().check(config["about"])  # and what is wrong with them is not wrong with the painter

@@ -17,15 +17,16 @@ from keras import ops
 
 from .. import backend
 from ..settings import Training
-from . import ARGUMENTS, COLOURS, EMBEDDING, SHARES
-from .predictor import MIDDLE, REACH, StylePredictor, adaptation, eyes, split
+from . import ARGUMENTS, COLOURS, EMBEDDING, LOOKS, SHARES
+from .predictor import MIDDLE, REACH, StylePredictor, adaptation, by_layer, eyes, looks
 
 EPSILON = 1e-5  # added to the variances
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
 BLOCKS = 5  # residual ones
 PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
 DECODER = (56, 112, 216)  # channels at half, a quarter and an eighth of the size
-STYLE_VARIABLES = ("style_scale", "style_shift")  # the names of what each style has of its own
+# The names of what each style has of its own: what is learnt, and how its painting looks.
+STYLE_VARIABLES = ("style_scale", "style_shift", "style_looks")
 
 
 class ReflectedConv2D(keras.layers.Conv2D):
@@ -98,7 +99,7 @@ class StyleNormalization(keras.layers.Layer):
 
     def build(self, shape, *_):
         channels = shape[-1]
-        scale, shift = STYLE_VARIABLES
+        scale, shift, _ = STYLE_VARIABLES
         self.scale = self.add_weight(shape=(self.styles, channels), initializer="ones", name=scale)
         self.shift = self.add_weight(shape=(self.styles, channels), initializer="zeros", name=shift)
         if self.batch is not None:
@@ -185,9 +186,9 @@ class Painter(keras.Model):
     """A network that paints pictures in one pass, in one of its styles or between them.
 
     Its inputs are the pictures (n, H, W, C), RGB in 0..255, H and W multiples of `stride`, and the
-    shares of the styles (n, styles). C is 3; 6 for a pyramid that paints photographs and for a
-    painter for any style, with noise in 0..255 as the other three. It gives (n, H, W, 3), about
-    0..255: what is beyond is to be clipped.
+    shares of the styles (n, styles). C is 3; 6 for a decoder and for a pyramid that paints
+    photographs, with noise in 0..255 as the other three. It gives (n, H, W, 3), about 0..255: what
+    is beyond is to be clipped.
     """
 
     def __init__(
@@ -205,7 +206,10 @@ class Painter(keras.Model):
     ):
         """
         Args:
-            architecture: `residual` (arXiv 1603.08155) or `pyramid` (arXiv 1603.03417).
+            architecture: `residual` (arXiv 1603.08155), `pyramid` (arXiv 1603.03417), or `decoder`,
+                of what the compact network sees of the photographs, given the mean and the spread
+                of each feature of a painting (arXiv 1703.06868); its numbers of channels are
+                others, and its stride is 8.
             styles: how many; a painter for any style has the numbers of an embedding instead.
             width_factor: of the numbers of channels, which become multiples of 8.
             normalization: `instance` or `batch`.
@@ -213,27 +217,32 @@ class Painter(keras.Model):
             edge_kernel: side of the first and of the last convolution's kernel, of a residual; of
                 a decoder's last one.
             of_photographs: or of noise alone, which makes textures of a pyramid.
-            any_style: whether it is a decoder of what `eyes` see of the photographs, whose
-                `predictor` gives embeddings, which take the place of shares; of the architecture,
-                the numbers of channels are then others, and the stride is 8.
+            any_style: whether it is a decoder whose `predictor` gives embeddings, which take the
+                place of shares.
             about: what made it, as JSON has it.
         """
         super().__init__(**options)
         given = locals()
         if any_style:
             given["styles"], styles = EMBEDDING, SHARES
+            given["architecture"] = architecture = "decoder"
         self.arguments = {name: given[name] for name in ARGUMENTS}
         self.about = about or {}
         self.styles, self.of_photographs = given["styles"], of_photographs
-        self.architecture = "decoder" if any_style else architecture
-        self.is_pyramid = self.architecture == "pyramid"
-        self.takes_noise = self.is_pyramid or any_style or not of_photographs
+        self.architecture = architecture
+        self.is_pyramid, self.is_decoder = architecture == "pyramid", architecture == "decoder"
+        self.takes_noise = self.is_pyramid or self.is_decoder or not of_photographs
         self.channels = 3 * (of_photographs + self.takes_noise)
 
-        self.any_style, self.predictor, self.eyes = any_style, None, None
+        self.any_style, self.predictor = any_style, None
+        self.eyes = eyes() if self.is_decoder else None
         if any_style:
-            self.predictor, self.eyes = StylePredictor(), eyes()
+            self.predictor = StylePredictor()
             self.predictor.build()
+        elif self.is_decoder:
+            self.style_looks = self.add_weight(
+                shape=(styles, LOOKS), initializer="ones", trainable=False, name=STYLE_VARIABLES[2]
+            )
 
         def section(*convolutions, **how):
             return Section(convolutions, styles, normalization, **how)
@@ -252,7 +261,7 @@ class Painter(keras.Model):
                 return keras.layers.Conv2DTranspose(channels, 3, 2, padding="same")
             return UpsampledConv2D(channels, upsampling == "smooth")
 
-        if any_style:
+        if self.is_decoder:
             self.stride = 8
             half, quarter, eighth = (_eights(width_factor * n) for n in DECODER)
             self.full_channels = half
@@ -321,8 +330,8 @@ class Painter(keras.Model):
 
     def call(self, inputs):
         pictures, shares = inputs
-        if self.any_style:
-            return self._decoded(pictures, shares)
+        if self.is_decoder:
+            return self._decoded(pictures, *self.split(shares))
         x = prepared(pictures)
         if self.is_pyramid:
             x = self._climbed(x, shares)
@@ -330,9 +339,16 @@ class Painter(keras.Model):
             x = section(x, shares)
         return x
 
-    def _decoded(self, pictures, embeddings):
+    def split(self, shares):
+        """Of a decoder: what its normalisations take, (n, k), and for each of `ADAPTED` the means
+        and the spreads of the features that are wanted, (n, C) each, of the shares of the styles
+        or of embeddings, (n, styles)."""
+        if self.any_style:
+            return shares[:, :SHARES], by_layer(shares[:, SHARES:])
+        return shares, by_layer(ops.matmul(shares, self.style_looks))
+
+    def _decoded(self, pictures, shares, wanted):
         """From the smallest features up, each adapted to a painting's and joined where it is."""
-        shares, wanted = split(embeddings)
         features, x = self.eyes.features(pictures[..., :3]), None
         for section, stride in zip(self.sections, self.strides):
             if section.beside:
@@ -378,12 +394,16 @@ class Painter(keras.Model):
             return []
         return named or [str(number) for number in range(1, self.styles + 1)]
 
-    def begin_with_colours(self, style: int, picture):
+    def begin_with(self, style: int, picture):
         """Let the pictures in a style have the mean and the spread of its colours, from the first
-        step on; `picture` is (H, W, 3) RGB in 0..255, of that style."""
+        step on, and of its features, where they are adapted; `picture` is (H, W, 3) RGB in 0..255,
+        of that style."""
         wanted = np.arctanh((np.reshape(picture, (-1, 3)) - MIDDLE) / REACH)
         last = self.sections[-1].normalizations[-1]
-        for variable, value in ((last.scale, wanted.std(0)), (last.shift, wanted.mean(0))):
+        own = [(last.scale, wanted.std(0)), (last.shift, wanted.mean(0))]
+        if self.is_decoder:
+            own.append((self.style_looks, looks(self.eyes.statistics(picture))[0]))
+        for variable, value in own:
             values = ops.convert_to_numpy(variable.value).copy()
             values[style] = value
             variable.assign(values)
@@ -400,7 +420,7 @@ class Painter(keras.Model):
         for section in self._all_sections:
             for layer in section.convolutions:
                 layer.dtype_policy = keras.DTypePolicy(policy)
-        if self.any_style:
+        if self.is_decoder:
             self.eyes = eyes(precision)
 
     def begin_with_any(self, seed: int):
@@ -438,6 +458,19 @@ class Painter(keras.Model):
                 values = np.concatenate([values[:first], began])
             new.assign(values)
         return other, first
+
+    def with_named(self, embeddings: np.ndarray) -> Painter:
+        """A painter with the same convolutions that has learnt the styles of these embeddings,
+        (n, `EMBEDDING`), of a painter for any style: it paints as this one does with them."""
+        arguments = self.arguments | {"styles": len(embeddings), "any_style": False}
+        other, (shares, seen) = Painter(**arguments), np.split(embeddings, [SHARES], axis=1)
+        for old, new in zip(self.sections, other.sections):
+            for one, its in zip(old.convolutions, new.convolutions):
+                its.set_weights(one.get_weights())
+            for one, its in zip(old.normalizations, new.normalizations):
+                its.set_weights([shares @ values for values in one.get_weights()])
+        other.style_looks.assign(seen)
+        return other
 
     def get_config(self):
         return {**self.arguments, "about": self.about}

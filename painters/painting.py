@@ -14,19 +14,16 @@ import numpy as np
 from keras import ops, tree
 
 from .. import backend
-from ..pictures import resize
 from ..tiles import Tile, grid
 from . import shares_of
 from .architecture import Painter, Section, prepared
-from .predictor import adaptation, eyes, split
+from .predictor import LEAST, adaptation, eyes
 
 # Bytes for each pixel and channel at the full size, at the peak, and whatever the size. Of the
 # paintbox at 2048x1536 pixels, 16 were measured on TensorFlow, 23 on PyTorch and 20 on JAX; of the
 # painter for any style, 22 on TensorFlow.
 MEMORY, MEMORY_BASE = 30, 0.5e9
 TILE = 1024  # pixels
-LEAST = 16  # pixels a side: less cannot be mirrored
-SEEN = 768**2  # pixels of a style
 
 
 def paint(
@@ -64,7 +61,7 @@ def paint(
     """
     shares = _shares(painter, picture, style, styles, strength)[np.newaxis]
     height, width = picture.shape[:2]
-    least = max(LEAST, 2 * painter.stride)
+    least = max(LEAST, 2 * painter.stride)  # what is less cannot be mirrored
     if min(height, width) < least:
         raise ValueError(
             f"the picture is {width}x{height} pixels; for this painter it must be at least "
@@ -92,7 +89,7 @@ def embed_styles(
     Args:
         painter: from `painters.load`.
         styles: (H, W, 3) RGB in 0..255 each, of any size; strokes become as large as they are in
-            them. What has more than `SEEN` pixels is seen smaller.
+            them. What is large is seen smaller.
         weights: how much of each; the same of all if not given.
 
     Returns:
@@ -110,19 +107,9 @@ def embed_styles(
     eyes().check(painter.about)
     mixed = 0.0
     for style, weight in zip(styles, weights):
-        seen = eyes().seen(ops.convert_to_tensor(_reduced(style)[np.newaxis]))
-        mixed = mixed + weight / sum(weights) * ops.convert_to_numpy(painter.predictor(seen))[0]
+        one = painter.predictor(ops.convert_to_tensor(eyes().statistics(style)))
+        mixed = mixed + weight / sum(weights) * ops.convert_to_numpy(one)[0]
     return mixed.astype(np.float32)
-
-
-def _reduced(style: np.ndarray) -> np.ndarray:
-    """A style as it is seen: of so many pixels at most, and large enough for the network."""
-    height, width = style.shape[:2]
-    factor = min(1.0, (SEEN / (height * width)) ** 0.5)
-    factor = max(factor, LEAST / min(height, width))
-    if factor != 1:
-        style = resize(style, *(max(LEAST, round(factor * side)) for side in (width, height)))
-    return np.asarray(style, np.float32)
 
 
 def _shares(painter: Painter, picture, style, styles, strength: float) -> np.ndarray:
@@ -177,8 +164,8 @@ def _padded(x: np.ndarray, stride: int) -> np.ndarray:
 
 
 def _in_tiles(painter: Painter, x: np.ndarray, shares: np.ndarray, tile: int) -> np.ndarray:
-    if painter.any_style:
-        shares, wanted = split(shares)
+    if painter.is_decoder:
+        shares, wanted = painter.split(ops.convert_to_tensor(shares))
         features, canvas = _adapted_in_tiles(painter, x[..., :3], wanted, tile), x
         x = x[:, :: painter.stride, :: painter.stride, :0]  # nothing but the features
     else:

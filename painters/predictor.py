@@ -18,8 +18,9 @@ import numpy as np
 from keras import ops
 
 from .. import backend, networks, vgg
+from ..pictures import resize
 from ..settings import STYLE_LAYERS
-from . import ADAPTED, COLOURS, LEARNT, SHARES
+from . import ADAPTED, COLOURS, LEARNT
 
 MIDDLE, REACH = 127.5, 150.0  # of the colours
 # Of a painting: mean and spread of each colour, and of each feature of the compact network's.
@@ -30,6 +31,7 @@ FLAT = 0.1  # added to the spread of a feature, lest the logarithm of a flat one
 # Added to the variances of a photograph's features, of their mean: lest what hardly varies become
 # as large as what does.
 EVEN = 3e-3
+SEEN, LEAST = 768**2, 16  # pixels of a painting, and of its shorter side
 USUAL = 4.0  # standard deviations: beyond about as many, statistics are as good as there
 
 
@@ -75,6 +77,17 @@ class Eyes:
         """`features` as a compiled function."""
         return backend.compiled(self.features, self._first)
 
+    def statistics(self, picture: np.ndarray) -> np.ndarray:
+        """Of a painting (H, W, 3) RGB in 0..255 of any size, (1, `NUMBERS`): what has more than
+        `SEEN` pixels is seen smaller."""
+        height, width = picture.shape[:2]
+        factor = min(1.0, (SEEN / (height * width)) ** 0.5)
+        factor = max(factor, LEAST / min(height, width))
+        if factor != 1:
+            picture = resize(picture, *(max(LEAST, round(factor * n)) for n in (width, height)))
+        picture = ops.convert_to_tensor(np.asarray(picture, np.float32)[np.newaxis])
+        return ops.convert_to_numpy(self.seen(picture))
+
     @functools.cached_property
     def seen(self):
         """`self` as a compiled function: in TensorFlow, single operations would keep a gigabyte."""
@@ -109,15 +122,26 @@ def adaptation(mean, variance, wanted_mean, wanted_spread):
     return gain, wanted_mean / unit - gain * mean
 
 
-def split(embeddings):
-    """What embeddings, (n, `EMBEDDING`), are made of: the first numbers (n, `SHARES`), and for each
-    of `ADAPTED` the means and the spreads, (n, C) each."""
-    at, wanted = SHARES, {}
+def looks(statistics):
+    """Of what `Eyes` say of paintings, (n, `NUMBERS`), the means and the spreads of the features of
+    `ADAPTED`, (n, `LOOKS`)."""
+    found, at = [], COLOURS
+    for layer, channels in CHANNELS.items():
+        means, spreads = at + channels, at + 2 * channels
+        if layer in ADAPTED:
+            found += [statistics[:, at:means], ops.exp(statistics[:, means:spreads]) - FLAT]
+        at = spreads
+    return ops.concatenate(found, axis=1)
+
+
+def by_layer(seen):
+    """For each of `ADAPTED` the means and the spreads, (n, C) each, of what `looks` gives."""
+    at, wanted = 0, {}
     for layer, channels in ADAPTED.items():
         means, spreads = at + channels, at + 2 * channels
-        wanted[layer] = embeddings[:, at:means], embeddings[:, means:spreads]
+        wanted[layer] = seen[:, at:means], seen[:, means:spreads]
         at = spreads
-    return embeddings[:, :SHARES], wanted
+    return wanted
 
 
 def _moments(features):
@@ -164,11 +188,5 @@ class StylePredictor(keras.layers.Layer):
         x = USUAL * ops.tanh(x / USUAL)
         for layer in self.layers:
             x = layer(x)
-        one = ops.ones_like(statistics[:, :1])
-        found, at = [one, statistics[:, :COLOURS], x / LEARNT**0.5], COLOURS
-        for layer, channels in CHANNELS.items():
-            if layer in ADAPTED:
-                means, spreads = at + channels, at + 2 * channels
-                found += [statistics[:, at:means], ops.exp(statistics[:, means:spreads]) - FLAT]
-            at += 2 * channels
-        return ops.concatenate(found, axis=1)
+        one, colours = ops.ones_like(statistics[:, :1]), statistics[:, :COLOURS]
+        return ops.concatenate([one, colours, x / LEARNT**0.5, looks(statistics)], axis=1)

@@ -271,13 +271,13 @@ def train(
             variable.trainable = variable.name in STYLE_VARIABLES
     precision = criteria[0][0].objective.statistics.precision
     painter.multiply_in(precision)
-    if painter.any_style:
+    if painter.is_decoder:
         painter.eyes.check(painter.about)
-        if "eyes" not in painter.about:
+        if painter.any_style and "eyes" not in painter.about:
             drawn = (photographs.batch(number)["style"] for number in range(2 * MEASURED))
             seen = [ops.convert_to_numpy(painter.eyes.seen(squares)) for squares in drawn]
             painter.predictor.adapt(np.concatenate(seen))
-            painter.about["eyes"] = painter.eyes.sha256
+        painter.about["eyes"] = painter.eyes.sha256
     optimizer = keras.optimizers.Adam(rate)
     schedule = CosineSchedule(rate, steps, minutes, folder / "seconds")
     begins = keras.callbacks.LambdaCallback(

@@ -145,12 +145,13 @@ def run(job: TrainingJob) -> int:
     styles = [] if t.any else [_style(path, t.style_width) for path in job.styles]
     test = pictures.read(job.test) if job.test else None
     begun = painters.read_config(job.onto) if job.onto else None
-    if begun and not t.free and (both := set(painters.styles(begun)) & set(job.names)):
+    keeps = begun is not None and not (t.free or begun["any_style"])
+    if keeps and (both := set(painters.styles(begun)) & set(job.names)):
         raise ValueError(
             f"{job.onto} has a style called {both.pop()} already: rename the picture, or train "
             "all weights for it with --free"
         )
-    if begun and not (t.free or t.any) and begun["normalization"] == "batch":
+    if keeps and begun["normalization"] == "batch":
         raise ValueError(
             f"the styles of {job.onto} share the statistics of its training, and another would "
             "change them: train all weights with --free"
@@ -261,7 +262,7 @@ def _train(job: TrainingJob, styles, drawn, paths, begun, test, signals) -> int:
             steps=t.steps,
             minutes=t.minutes,
             first=first,
-            only_styles=begun is not None and not (t.free or t.any),
+            only_styles=begun is not None and not (t.free or begun["any_style"]),
             callbacks=lambda schedule: [
                 Table(job.table, schedule, _judge(job, judges, schedule)),
                 Checkpoints(job, painter, schedule, test, first, shown),
@@ -363,7 +364,10 @@ def _begin_state(job: TrainingJob, asked: dict, precision: str) -> None:
 
 def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple[Painter, int]:
     """The painter to train, and the number of the first of its styles that are trained."""
+    import numpy as np
+
     from ..painters.architecture import Painter
+    from ..painters.painting import embed_styles
 
     t, named, first = job.training, [] if job.training.any else asked["styles"], 0
     if begun is None:
@@ -381,10 +385,14 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
         if t.any:
             painter.begin_with_any(job.settings.seed)
         for number, style in enumerate(styles):
-            painter.begin_with_colours(number, style)
-    elif t.any:
+            painter.begin_with(number, style)
+    elif begun["any_style"]:
         painter = painters.load(job.onto)
         painter.trainable = True
+        if not t.any:
+            embeddings = [embed_styles(painter, [style]) for style in styles]
+            painter = painter.with_named(np.stack(embeddings))
+            painter.about = {**begun["about"], "styles": named}
     else:
         before = painters.load(job.onto)
         known = painters.styles(begun)
@@ -396,7 +404,7 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
         painter.about = {**begun["about"], "styles": [*kept, *named]}
         for number, (name, style) in enumerate(zip(job.names, styles), start=first):
             if name not in known:
-                painter.begin_with_colours(number, style)
+                painter.begin_with(number, style)
     painter.about["made"] = [*(painter.about.get("made", [])), asked]
     painter.about["licence"] = job.licence or painter.about.get("licence", "")
     painter.about["complete"] = False

@@ -31,7 +31,6 @@ from neural_style_keras.painters.predictor import (
     REACH,
     Eyes,
     adaptation,
-    split,
 )
 from neural_style_keras.runs import training as runs_training
 from neural_style_keras.settings import Settings
@@ -119,7 +118,7 @@ def test_features_are_given_the_mean_and_the_spread_of_a_paintings(painter):
         for layer, found in eyes.features(picture(64, 64)[np.newaxis].astype("f4")).items()
     }
     seen = ops.convert_to_numpy(eyes.seen(style[np.newaxis]))
-    shares, wanted = split(ops.convert_to_numpy(painter.predictor(seen)))
+    shares, wanted = painter.split(painter.predictor(seen))
     assert shares.shape == (1, SHARES) and list(wanted) == list(features) == list(ADAPTED)
     at = COLOURS
     for layer, channels in CHANNELS.items():
@@ -157,7 +156,7 @@ def test_a_large_painting_is_seen_smaller_and_a_tiny_one_larger(painter, monkeyp
     seen = eyes.seen
     eyes.seen = lambda style: sizes.append(style.shape[1:3]) or seen(style)
     monkeypatch.setattr("neural_style_keras.painters.painting.eyes", lambda: eyes)
-    monkeypatch.setattr("neural_style_keras.painters.painting.SEEN", 64 * 64)
+    monkeypatch.setattr("neural_style_keras.painters.predictor.SEEN", 64 * 64)
     for height, width in ((64, 256), (40, 30), (8, 24)):
         embed_styles(painter, [picture(height, width)])
     assert [tuple(size) for size in sizes] == [(32, 128), (40, 30), (16, 48)]
@@ -461,7 +460,7 @@ def test_what_is_wrong_with_the_styles_is_said(
         (["--styles", "empty"], 1, "there are no pictures in empty"),
         (["--styles", "text.png"], 1, "text.png is not a picture"),
         (["--style-loss", "wasserstein"], 2, "the Wasserstein loss"),
-        (["--normalization", "batch"], 2, "--any goes without"),
+        (["--normalization", "batch"], 2, "a decoder goes without"),
         (["--architecture", "pyramid"], 2, "--any goes without"),
         (["--style-width", "64"], 2, "--any goes without"),
     ],
@@ -479,12 +478,52 @@ def test_what_is_wrong_with_a_training_is_said(
     assert everything(tmp_path) == before
 
 
-def test_named_styles_are_not_added_to_a_painter_for_any(arguments, tmp_path, capsys):
-    painters.save(Painter(**SLIM, about={"styles": []}), tmp_path / "any.keras")
+def test_a_painter_of_named_styles_begins_as_one_for_any_paints(painter, tmp_path):
+    """And its file, its tiles and its mixtures are as those of any other."""
+    photo, styles = picture(101, 139), [picture(60, 60, 2), picture(70, 50, 3)]
+    embeddings = np.stack([embed_styles(painter, [style]) for style in styles])
+    named = painter.with_named(embeddings)
+    named.about = {"styles": [{"name": "a"}, {"name": "b"}]}
+    painters.save(named, tmp_path / "named.keras")
+    named = painters.load(tmp_path / "named.keras")
+    assert named.names == ["a", "b"] and not named.any_style
+    for style, name in zip(embeddings, named.names):
+        assert np.abs(paint(named, photo, name) - paint(painter, photo, style)).max() < 0.05
+    mixed = paint(named, photo, {"a": 1.0, "b": 3.0})
+    wanted = paint(painter, photo, 0.25 * embeddings[0] + 0.75 * embeddings[1])
+    assert np.abs(mixed - wanted).max() < 0.05
+    assert np.abs(paint(named, photo, {"a": 1.0, "b": 3.0}, tile=72) - mixed).max() < 0.02
+
+
+def test_a_painting_is_learnt_from_a_painter_for_any_style(arguments, painter, tmp_path, capsys):
+    painters.save(painter, tmp_path / "any.keras")
     given = [one for one in arguments if one != "--any"]
     given[given.index("drawn")] = "other.png"
-    assert main(*given, "--onto", "any.keras") == 2
-    assert "any.keras paints in any style" in capsys.readouterr().err
+    assert main(*given, "--onto", "any.keras") == 0
+    learnt = painters.load("a.keras")
+    assert learnt.names == ["other", "style"] and learnt.architecture == "decoder"
+    assert len(learnt.about["made"]) == 1 and learnt.about["eyes"] == Eyes().sha256
+    # All of its weights have learnt, and what it has seen of the paintings is as it was.
+    before = painter.with_named(
+        np.stack([embed_styles(painter, [s]) for s in map(images.read, ("other.png", "style.png"))])
+    )
+    for one, other in zip(before.weights, learnt.weights):
+        same = (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
+        assert same == (one.name == "style_looks"), one.path
+    # A third is added to it, and one begins from nothing.
+    more = [*given, "--styles", "content.png", "--output", "b.keras"]
+    assert main(*more, "--onto", "a.keras", "--learning-rate", "1e-2") == 0
+    third, photo = painters.load("b.keras"), images.read("content.png")
+    assert third.names == ["other", "style", "content"]
+    assert np.abs(paint(third, photo, "style") - paint(learnt, photo, "style")).max() < 0.05
+    assert np.abs(paint(third, photo, "content") - paint(learnt, photo, "style")).mean() > 1
+    seen = ops.convert_to_numpy(third.style_looks)
+    assert seen[2] == pytest.approx(embed_styles(painter, [photo])[SHARES:], rel=1e-3, abs=1e-3)
+    assert main(*given, "--architecture", "decoder", "--output", "c.keras") == 0
+    assert painters.load("c.keras").architecture == "decoder"
+    capsys.readouterr()
+    assert main(*arguments, "--onto", "a.keras") == 2
+    assert "paints in the styles that it has learnt" in capsys.readouterr().err
 
 
 def test_a_film_is_painted_in_the_style_of_a_picture(pictures, saved, tmp_path, monkeypatch):

@@ -257,7 +257,7 @@ def painter(photos):
     """A painter of two styles, in p.keras."""
     about = {"styles": [{"name": "wave"}, {"name": "scream"}]}
     painter = Painter(width_factor=0.25, styles=2, about=about)
-    painter.begin_with_colours(1, np.full((4, 4, 3), 60.0))
+    painter.begin_with(1, np.full((4, 4, 3), 60.0))
     painters.save(painter, "p.keras")
     return ["apply", "--painter", "p.keras", "--content", "photos", "--output", "out/{name}.png"]
 

@@ -142,7 +142,7 @@ def test_a_new_painter_paints_in_the_colours_of_its_style():
     keras.utils.set_random_seed(0)  # what is beyond 0..255 is clipped, more or less of it
     style = picture(40, 50, seed=3)
     painter = Painter(styles=2, **SLIM)
-    painter.begin_with_colours(1, style)
+    painter.begin_with(1, style)
     painted = paint(painter, picture(64, 64), {"2": 1.0})
     before = np.arctanh((painted - MIDDLE) / REACH).mean((0, 1))
     assert before == pytest.approx(np.arctanh((style - MIDDLE) / REACH).mean((0, 1)), abs=0.02)

@@ -50,8 +50,9 @@ def paint(
         styles: paintings, (H, W, 3) RGB in 0..255 each, for a painter for any style; of several,
             what is in the middle. `embed_styles` has other mixtures, and is asked only once for
             many pictures.
-        strength: 0..1, of a painter for any style: at 0, the picture is painted in the style that
-            is seen in itself.
+        strength: 0..1, of a painter for any style: a part is the style that is seen in the picture
+            itself, and as much of what the painter loses in that style is given back, so that at 0
+            the picture is as it was. Between 0 and 1, it is painted twice.
 
     Returns:
         (H, W, 3) float32 RGB in 0..255.
@@ -59,7 +60,7 @@ def paint(
     Raises ValueError for a picture that is too small, a style that the painter does not have, or
     styles of the other kind than the painter's.
     """
-    shares = _shares(painter, picture, style, styles, strength)[np.newaxis]
+    shares = _shares(painter, style, styles, strength)
     height, width = picture.shape[:2]
     least = max(LEAST, 2 * painter.stride)  # what is less cannot be mirrored
     if min(height, width) < least:
@@ -73,12 +74,20 @@ def paint(
     photograph = np.asarray(picture, np.float32)[np.newaxis]
     x = ops.convert_to_numpy(painter.canvas(photograph, noise))
     x = _padded(x, painter.stride)
-    if tile:
-        painted = _in_tiles(painter, x, shares, tile)
-    else:
-        painted = painter.painted(*map(ops.convert_to_tensor, (x, shares)))
-        painted = ops.convert_to_numpy(painted)
-    return np.clip(painted[0, :height, :width], 0, 255)
+
+    def painted(shares):
+        shares = shares[np.newaxis]
+        if tile:
+            found = _in_tiles(painter, x, shares, tile)
+        else:
+            found = painter.painted(*map(ops.convert_to_tensor, (x, shares)))
+        return np.clip(ops.convert_to_numpy(found)[0, :height, :width], 0, 255)
+
+    if strength == 1:
+        return painted(shares)
+    own, weak = embed_styles(painter, [picture]), np.float32(1 - strength)
+    lost = photograph[0] - painted(own)
+    return np.clip(painted(strength * shares + weak * own) + weak * lost, 0, 255)
 
 
 def embed_styles(
@@ -112,7 +121,7 @@ def embed_styles(
     return mixed.astype(np.float32)
 
 
-def _shares(painter: Painter, picture, style, styles, strength: float) -> np.ndarray:
+def _shares(painter: Painter, style, styles, strength: float) -> np.ndarray:
     """What takes the place of the shares in the painter, from what `paint` is given."""
     if not painter.any_style:
         if len(styles) or strength != 1 or style is None or isinstance(style, np.ndarray):
@@ -128,9 +137,7 @@ def _shares(painter: Painter, picture, style, styles, strength: float) -> np.nda
         style = embed_styles(painter, styles)
     elif not isinstance(style, np.ndarray):
         raise ValueError("the painter has no styles of its own: give it the picture of one")
-    if strength == 1:
-        return style
-    return (1 - strength) * embed_styles(painter, [picture]) + strength * style
+    return style
 
 
 def choose_tile(

@@ -7,7 +7,7 @@ import multiprocessing
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ..video.film import FilmJob
 from .worker import STOP, work
 
 PATIENCE = 10.0  # seconds that an abandoned job is given to stop by itself
-KEPT = 600e6  # bytes: how much more than at first a worker may keep before it is replaced
+KEPT = 1200e6  # bytes: how much more than at first a worker may keep before it is replaced
 PREVIEWS = 3  # of a job that are left for a browser that is late
 
 WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
@@ -138,11 +138,11 @@ class Queue:
         size: int,
         waiting: int,
         niceness: int = 0,
-        painter: str | None = None,
+        painters: Sequence[str] = (),
         debug: bool = False,
     ):
         self.most = waiting
-        self.of_worker = (niceness, painter, debug)
+        self.of_worker = (niceness, painters, debug)
         self.waiting: collections.deque[Task] = collections.deque()
         self.running: list[Task] = []
         self.changed = threading.Condition()
@@ -235,10 +235,10 @@ class Queue:
 class Worker:
     """The server's end of a process that paints."""
 
-    def __init__(self, niceness: int, painter: str | None, debug: bool):
+    def __init__(self, niceness: int, painters: Sequence[str], debug: bool):
         context = multiprocessing.get_context("spawn")  # a fork would share Gradio's threads' locks
         self.connection, theirs = context.Pipe()
-        given = (theirs, niceness, painter, debug)
+        given = (theirs, niceness, painters, debug)
         self.process = context.Process(target=work, args=given, daemon=True)
         self.process.start()
         theirs.close()
@@ -274,6 +274,7 @@ class Worker:
                     kind, *values = self.connection.recv()
                     if kind == "ready":
                         began, self.settled = time.monotonic(), self._memory()
+                        told = told and began  # before, it could not have ended anything
                     else:
                         task.hear(kind, *values)
                     continue

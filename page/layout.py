@@ -204,18 +204,22 @@ def _connect(
     """What happens when something is dropped or pressed."""
     width = values["width"]
 
-    async def first(photo, style, side, request: gr.Request):
-        """The painter's picture as soon as there are a photograph and a style."""
+    async def first(photo, style, gallery, side, request: gr.Request):
+        """A painter's picture as soon as there are a photograph and a style."""
         folder = _folder(studio, request)
         visitor = studio.visitor(folder)
-        if not photo or not style or not visitor.asked.over:
+        drawn = [path for path, _ in gallery or ()] if studio.takes_any else []
+        told, visitor.told = visitor.told, False
+        if told or not photo or not (style or drawn) or studio.optimises(visitor.asked):
             yield (gr.skip(),) * len(shown.all())
             return
         try:
-            task = studio.first(folder, photo, style, min(side or FIRST_WIDTH, FIRST_WIDTH))
+            side = min(side or FIRST_WIDTH, FIRST_WIDTH)
+            task = studio.first(folder, photo, None if drawn else style, side, drawn)
         except Exception as error:
             yield _failed(shown, error)
             return
+        visitor.asked.stop()  # another first picture, of what is not asked for any more
         visitor.asked = Asked((task,))
         async for look in _looks(visitor, functools.partial(_look, is_first=True)):
             yield look
@@ -276,12 +280,12 @@ def _connect(
         return gr.skip(), gr.skip()
 
     def check_all(gallery, request: gr.Request):
-        kept, said = [], gr.skip()
+        kept, said, folder = [], gr.skip(), _folder(studio, request)
         for path, caption in gallery or ():
             try:
-                kept.append((str(studio.check(path, _folder(studio, request))), caption))
+                kept.append((str(studio.check(path, folder)), caption))
             except Exception as error:
-                said = pieces.error(sentence(error))
+                said, studio.visitor(folder).told = pieces.error(sentence(error)), True
         return (kept if len(kept) < len(gallery or ()) else gr.skip()), said
 
     def brushes(wants, photo, gallery, request: gr.Request):
@@ -300,9 +304,11 @@ def _connect(
     every = list(values.values())
     looks = dict(outputs=shown.all(), **PRIVATE)
     dropped = content.upload(check, content, [content, shown.status], **PRIVATE)
-    dropped.then(first, [content, chosen, width], **looks)
-    paintings.upload(check_all, paintings, [paintings, shown.status], **PRIVATE)
-    chosen.input(first, [content, chosen, width], **looks)
+    given = [content, chosen, paintings, width]
+    dropped.then(first, given, **looks)
+    hung = paintings.upload(check_all, paintings, [paintings, shown.status], **PRIVATE)
+    hung.then(first, given, **looks)
+    chosen.input(first, given, **looks)
     shown.paint.click(
         begin,
         [content, chosen, paintings, masked, *every, *editors],
@@ -586,7 +592,7 @@ async def _looks(
         what: the name of what they have asked for: a painting, "asked", or a "film".
     """
     asked, before = getattr(visitor, what), None
-    while True:
+    while getattr(visitor, what) is asked:
         for task in asked.tasks:
             task.watch()
         visitor.seen = time.monotonic()
@@ -598,9 +604,12 @@ async def _looks(
                 for new, old in zip(look, before or look)
             )
             before = look
-        if is_over or getattr(visitor, what) is not asked:
+        if is_over:
             return
         await asyncio.sleep(LOOK)
+    # What was asked for in its place is shown by another, and is not to be written over: Gradio
+    # sends the last of what is given once more at the end.
+    yield (gr.skip(),) * len(before)
 
 
 def _look(asked: Asked, is_first: bool = False) -> tuple[dict, ...]:

@@ -28,9 +28,10 @@ from . import controls
 from .command import command
 from .folders import Folders
 from .guard import plain_name
-from .jobs import FILM, PICTURE, Queue, Task, Words
+from .jobs import FILM, PICTURE, Full, Queue, Task, Words
 
 PAINTER = "paintbox"
+ANY = "any"  # the painter for any style, where it is in the package
 STYLES = Path(__file__).with_name("styles")  # those of the painter's paintings that are ours
 THUMBNAILS = Path(__file__).with_name("thumbnails")
 FIRST_WIDTH = 512  # pixels, at most, of the picture in one pass that is seen at once
@@ -68,6 +69,7 @@ class Visitor:
     asked: Asked = Asked()
     film: Asked = Asked()
     seen: float = field(default_factory=time.monotonic)
+    told: bool = False  # why a painting was refused, which is to stay to be read
 
 
 class Studio:
@@ -81,7 +83,9 @@ class Studio:
         self.styles = painters.styles(painters.read_config(PAINTER))
         about = painters.read_config(PAINTER)["about"]["styles"]
         self.hashes = {style["sha256"]: style["name"] for style in about}
-        self.quick = Queue(1, page.waiting, painter=PAINTER, debug=debug)
+        self.takes_any = ANY in painters.NAMES
+        ready = (PAINTER, ANY) if self.takes_any else (PAINTER,)
+        self.quick = Queue(1, page.waiting, painters=ready, debug=debug)
         self.slow = Queue(page.jobs, page.waiting, NICENESS, debug=debug)
 
     def start(self) -> None:
@@ -203,18 +207,40 @@ class Studio:
                 del known[name]
         return Settings(**known)
 
-    def first(self, folder: Path, content, style: str, width: int) -> Task:
-        """What the painter makes of a photograph in one pass.
+    def first(
+        self,
+        folder: Path,
+        content,
+        style: str | None,
+        width: int,
+        paintings: Sequence = (),
+        shares: tuple[float, ...] | None = None,
+    ) -> Task:
+        """What a painter makes of a photograph in one pass.
+
+        Args:
+            folder: the visitor's.
+            content: the path of the photograph.
+            style: the name of one of the paintbox's; None for that of `paintings`.
+            width: of the picture, in pixels.
+            paintings: their paths.
+            shares: how much of each painting; the same of all if not given.
 
         Raises ValueError or OSError in one sentence.
         """
         content = self.check(content, folder)
-        self._check_style(style)
+        if style:
+            self._check_style(style)
+        paintings = [] if style else self._check_paintings(paintings, folder)
         own = self.folders.new(folder)
-        kept = _kept(content, own, 0)
-        settings = Settings(width=int(width), quiet=True, device=self.device)
+        kept, *styles = (_kept(one, own, n) for n, one in enumerate((content, *paintings)))
+        settings = Settings(
+            width=int(width), quiet=True, device=self.device, style_blend_weights=shares
+        )
         self._check_pixels("the painting", *settings.sizes([pictures.size(kept)])[0])
-        work = PaintingJob(PAINTER, [style], [kept], str(own / "painted.png"), settings)
+        names, painter = ([style], PAINTER) if style else (None, ANY)
+        output = str(own / "painted.png")
+        work = PaintingJob(painter, names, [kept], output, settings, styles=styles)
         return self._put(self.quick, work, folder, own / "painted.png")
 
     def paint(
@@ -240,14 +266,12 @@ class Studio:
         Raises ValueError or OSError in one sentence, before anything is begun.
         """
         content = self.check(content, folder) if content else None
-        styles = [self.check(path, folder) for path in paintings]
+        styles = self._check_paintings(paintings, folder)
         if style:
             self._check_style(style)
         in_package = STYLES / f"{style}.jpg"
         if style and not styles and in_package.exists():
             styles = [in_package]
-        if len(styles) > MOST_STYLES:
-            raise ValueError(f"the page takes up to {MOST_STYLES} paintings: leave some out")
         known = self.hashes.get(files.sha256(styles[0])) if len(styles) == 1 else None
         settings = controls.settings_of(values, len(styles))
         self._check_settings(settings)
@@ -260,18 +284,22 @@ class Studio:
             raise ValueError("there is no photograph: drop one, or set the content weight to 0")
         if not styles and settings.style_weights():
             raise ValueError("there is no style: choose one, or drop a painting")
-        tasks = []
-        begin = known or (style if style and len(styles) == 1 else None)
-        if begin and content and not any(one is not None for one in masks):
+        begin = style if styles == [in_package] else known
+        is_first = content and not any(one is not None for one in masks)
+        if begin and is_first:
             settings = dataclasses.replace(settings, painter=PAINTER, style=(begin,))
-            tasks.append(self.first(folder, content, begin, min(settings.width, FIRST_WIDTH)))
         own = self.folders.new(folder)
         job = self._job(own, content, styles, settings, masks)
         with _plainly(*own.iterdir(), own):
             checks.check_arguments([job])
             shapes = checks.shapes(job)
             self._check_pixels("the painting", *checks.sizes(job, shapes)[0])
-        tasks.append(self._put(self.slow, job, folder, job.output))
+        tasks = [self._put(self.slow, job, folder, job.output)]
+        if is_first and (begin or (self.takes_any and settings.style_weights())):
+            width, drawn = min(settings.width, FIRST_WIDTH), [] if begin else styles
+            shares = settings.style_blend_weights
+            with contextlib.suppress(Full):  # it comes without one
+                tasks.insert(0, self.first(folder, content, begin, width, drawn, shares))
         if job.settings.masks:  # which the command line reads from files of these names
             settings = dataclasses.replace(
                 settings, masks=tuple(Path(path).name for path in job.settings.masks)
@@ -279,6 +307,10 @@ class Studio:
         names = [path.name for path in styles]
         line = command(content and content.name, names, "painted.png", settings)
         return Asked(tuple(tasks), line)
+
+    def optimises(self, asked: Asked) -> bool:
+        """Whether there is more to come than a picture in one pass."""
+        return any(task.queue is self.slow for task in asked.tasks if not task.over)
 
     def film(self, folder: Path, content, style: str, width: int, colors: str) -> Asked:
         """Paint a film by the painter in the package.
@@ -338,6 +370,11 @@ class Studio:
             image.thumbnail((most, most))
             image.save(small, quality=90)
         return str(small)
+
+    def _check_paintings(self, paintings: Sequence, folder: Path) -> list[Path]:
+        if len(paintings) > MOST_STYLES:
+            raise ValueError(f"the page takes up to {MOST_STYLES} paintings: leave some out")
+        return [self.check(path, folder) for path in paintings]
 
     def _check_style(self, style: str) -> None:
         if style not in self.styles:

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -28,13 +29,13 @@ STOP = "stop"
 LEAST = 1.0  # seconds from one preview to the next
 
 
-def work(connection: Connection, niceness: int, painter: str | None, debug: bool) -> None:
+def work(connection: Connection, niceness: int, painters: Sequence[str], debug: bool) -> None:
     """Do what is sent until nothing more is, or the server is gone.
 
     Args:
         connection: to the server.
         niceness: how much behind other processes it stays.
-        painter: one to have ready before it is asked for.
+        painters: those to have ready before they are asked for.
         debug: print what goes wrong, and what the engine prints.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to answer
@@ -48,8 +49,8 @@ def work(connection: Connection, niceness: int, painter: str | None, debug: bool
         with loading_keras(debug):
             from .. import backend  # noqa: F401, which takes seconds
             from ..runs import painting, run
-        if painter:
-            _loaded(painter)
+        for name in painters:
+            _loaded(name)
         paint = functools.partial(painting.run, load=_loaded)
     except Exception as error:
         connection.send(("failed", f"the engine does not start: {sentence(error)}"))

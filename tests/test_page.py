@@ -24,6 +24,7 @@ from neural_style_keras.page.folders import PREFIX, Folders
 from neural_style_keras.page.guard import COOKIE, Guard, plain_name, secret_of
 from neural_style_keras.page.jobs import FAILED, FILM, RUNNING, Full, Queue, Task
 from neural_style_keras.page.studio import Studio, _completed
+from neural_style_keras.runs import painting
 from neural_style_keras.settings import PASSWORD, PRESETS, Film, Page, Settings, preset
 from neural_style_keras.video.film import FilmJob
 from PIL import Image
@@ -234,6 +235,21 @@ def test_a_style_without_its_painting_is_painted_in_one_pass(studio, folders):
     assert slow.work.settings.painter == "paintbox" and slow.work.settings.style == ("swirls",)
     assert "--painter paintbox --style swirls" in asked.command
     assert str(folders.root) not in asked.command
+
+
+def test_paintings_of_ones_own_are_first_painted_in_one_pass(studio, folders):
+    values = controls.shown(controls.of_recipe("fast")) | {"network": "compact", "width": 48}
+    folder, names = folders.of(SECRET), ["a.png", "b.png", "c.png"]
+    mine, *paintings = (uploaded(folders, name) for name in names)
+    quick, slow = studio.paint(folder, mine, paintings, None, values).tasks
+    assert list(studio.quick.waiting) == [quick] and list(studio.slow.waiting) == [slow]
+    assert quick.work.painter == "any" and quick.work.style is None
+    assert [path.name for path in quick.work.styles] == names[1:]
+    assert painting.asked(quick.work)  # which is how it will be begun
+    task = studio.first(folder, mine, None, 48, paintings)
+    assert task.work.styles[0].read_bytes() == paintings[0].read_bytes()
+    with pytest.raises(ValueError, match="up to 4 paintings"):
+        studio.first(folder, mine, None, 48, [mine] * 5)
 
 
 # A film.

@@ -168,7 +168,17 @@ def test_a_photograph_is_painted_watched_and_downloaded(server, visit, photo, st
     drop(page, photo)
     says(page, "A first picture, painted in one pass.")  # by the painter, nothing being pressed
     page.wait_for_selector("#compare img")
-    drop_style(page, style)
+    before = page.locator("#compare img").first.get_attribute("src")
+    drop_style(page, style)  # and at once there is a picture in that style
+    page.wait_for_function(
+        "before => ![null, before].includes(document.querySelector('#compare img')?.src ?? null)",
+        arg=before,
+    )
+    first = tmp_path / "first.png"
+    with page.expect_download() as download:
+        page.locator("#png").click()
+    download.value.save_as(first)
+    assert json.loads(pictures.comment(first))["styles"] == [files.named(style)]
     set_number(page, "Size", 96)
     set_more(page, iterations=40)
     page.get_by_role("button", name="Paint", exact=True).click()

@@ -34,11 +34,15 @@ def job_of(chosen: dict):
     settings = {name: given[name] for name in SETTINGS if name in given}
     training = {name: given[name] for name in Training.__dataclass_fields__ if name in given}
     architecture = {}
+    if training.get("any") and training.get("architecture", "decoder") != "decoder":
+        raise ValueError("--any goes with --architecture decoder alone")
     if chosen["onto"]:
         config = painters.read_config(chosen["onto"])
         chosen_once = set(painters.ARGUMENTS) & set(Training.__dataclass_fields__)
         architecture = {name: config[name] for name in chosen_once}
         architecture["texture"] = not config["of_photographs"]
+        if training.get("texture", architecture["texture"]) != architecture["texture"]:
+            raise ValueError(f"{chosen['onto']} paints photographs: leave --texture out")
         if training.get("any") and not config["any_style"]:
             raise ValueError(
                 f"{chosen['onto']} paints in the styles that it has learnt: --any begins with "

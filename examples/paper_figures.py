@@ -97,6 +97,11 @@ def strokes_and_forms(fine: str, coarse: str) -> Cell:
     return tweak(label, "--width", "256", "--style-layers", *layers, styles=(fine, coarse))
 
 
+# A painted picture as it is, by steps that change nothing.
+ONE_PASS = ["--painter", "any", "--iterations", "1", "--learning-rate", "1e-6"]
+OPTIMISED = ["--preset", "fast"]
+
+
 # Name of the figure -> its rows.
 FIGURES = {
     "reconstructions": [
@@ -166,6 +171,17 @@ FIGURES = {
         [
             tweak(f"--strength {s}", "--strength", s, "--width", "256", "--iterations", "120")
             for s in ("0", "0.25", "0.5", "0.75", "1")
+        ]
+    ],
+    "in-one-pass": [
+        [
+            Cell(f"after {painter}, {how}", [*flags, "--width", "256"], [name])
+            for name, painter in STYLES.items()
+        ]
+        for how, flags in [
+            ("in one pass", ONE_PASS),
+            ("from that", [*OPTIMISED, "--painter", "any"]),
+            ("from noise", OPTIMISED),
         ]
     ],
     "two-styles": [

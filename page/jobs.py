@@ -274,7 +274,7 @@ class Worker:
                     kind, *values = self.connection.recv()
                     if kind == "ready":
                         began, self.settled = time.monotonic(), self._memory()
-                        told = told and began  # before, it could not have ended anything
+                        told = told and began  # it is to have its time from here on
                     else:
                         task.hear(kind, *values)
                     continue

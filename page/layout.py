@@ -86,7 +86,8 @@ def painting(studio: Studio, blocks: gr.Blocks) -> None:
                 [("none of these", "")],
                 info="Painted in one pass, in seconds; then optimised, if the painting is there. "
                 f"Those of {' and '.join(map(_words, _in_package()))} are in the package; for the "
-                "others, drop the painting below.",
+                "others, drop the painting below. Paintings there take the place of what is chosen "
+                "here.",
             )
             paintings = gr.Gallery(
                 label="Your paintings, up to four",
@@ -209,18 +210,22 @@ def _connect(
         folder = _folder(studio, request)
         visitor = studio.visitor(folder)
         drawn = [path for path, _ in gallery or ()] if studio.takes_any else []
-        told, visitor.told = visitor.told, False
-        if told or not photo or not (style or drawn) or studio.optimises(visitor.asked):
+        if not photo or not (style or drawn) or visitor.asked.is_pressed:
             yield (gr.skip(),) * len(shown.all())
             return
         try:
             side = min(side or FIRST_WIDTH, FIRST_WIDTH)
-            task = studio.first(folder, photo, None if drawn else style, side, drawn)
+            task = await asyncio.to_thread(
+                studio.first, folder, photo, None if drawn else style, side, drawn
+            )
         except Exception as error:
             yield _failed(shown, error)
             return
-        visitor.asked.stop()  # another first picture, of what is not asked for any more
-        visitor.asked = Asked((task,))
+        if visitor.asked.is_pressed:  # meanwhile
+            task.stop()
+        else:
+            visitor.asked.stop()  # another first picture, of what is not asked for any more
+            visitor.asked = Asked((task,))
         async for look in _looks(visitor, functools.partial(_look, is_first=True)):
             yield look
 
@@ -279,14 +284,19 @@ def _connect(
             return gr.update(value=None), pieces.error(sentence(error))
         return gr.skip(), gr.skip()
 
-    def check_all(gallery, request: gr.Request):
-        kept, said, folder = [], gr.skip(), _folder(studio, request)
+    async def look_at_paintings(photo, style, gallery, side, request: gr.Request):
+        """What is wrong with paintings that were dropped, or a first picture."""
+        kept, wrong, folder = [], None, _folder(studio, request)
         for path, caption in gallery or ():
             try:
-                kept.append((str(studio.check(path, folder)), caption))
+                kept.append((str(await asyncio.to_thread(studio.check, path, folder)), caption))
             except Exception as error:
-                said, studio.visitor(folder).told = pieces.error(sentence(error)), True
-        return (kept if len(kept) < len(gallery or ()) else gr.skip()), said
+                wrong = error
+        if wrong:
+            yield kept, *_failed(shown, wrong)
+            return
+        async for look in first(photo, style, gallery, side, request):
+            yield gr.skip(), *look
 
     def brushes(wants, photo, gallery, request: gr.Request):
         """A brush for each style, over the photograph."""
@@ -302,21 +312,18 @@ def _connect(
         ]
 
     every = list(values.values())
-    looks = dict(outputs=shown.all(), **PRIVATE)
     dropped = content.upload(check, content, [content, shown.status], **PRIVATE)
     given = [content, chosen, paintings, width]
-    dropped.then(first, given, **looks)
-    hung = paintings.upload(check_all, paintings, [paintings, shown.status], **PRIVATE)
-    hung.then(first, given, **looks)
-    chosen.input(first, given, **looks)
+    # Each time, whether or not what was asked for before is over.
+    again = dict(trigger_mode="multiple", **PRIVATE)
+    dropped.then(first, given, shown.all(), **again)
+    paintings.upload(look_at_paintings, given, [paintings, *shown.all()], **again)
+    chosen.input(first, given, shown.all(), **again)
     shown.paint.click(
-        begin,
-        [content, chosen, paintings, masked, *every, *editors],
-        trigger_mode="multiple",
-        **looks,
+        begin, [content, chosen, paintings, masked, *every, *editors], shown.all(), **again
     )
     shown.stop.click(stop, **PRIVATE)
-    blocks.load(resume, **looks)
+    blocks.load(resume, outputs=shown.all(), **PRIVATE)
     like.upload(take, like, [recipe, *every, shown.status], **PRIVATE)
     recipe.input(begin_recipe, recipe, [recipe, *every], **PRIVATE)
     for changed in (masked.input, content.upload, content.clear, paintings.change):

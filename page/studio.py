@@ -28,7 +28,7 @@ from . import controls
 from .command import command
 from .folders import Folders
 from .guard import plain_name
-from .jobs import FILM, PICTURE, Full, Queue, Task, Words
+from .jobs import FILM, PICTURE, Queue, Task, Words
 
 PAINTER = "paintbox"
 ANY = "any"  # the painter for any style, where it is in the package
@@ -57,6 +57,11 @@ class Asked:
     def over(self) -> bool:
         return all(task.over for task in self.tasks)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether it is being painted because the visitor has pressed for it."""
+        return bool(self.command) and not self.over
+
     def stop(self) -> None:
         for task in self.tasks:
             task.stop()
@@ -69,7 +74,6 @@ class Visitor:
     asked: Asked = Asked()
     film: Asked = Asked()
     seen: float = field(default_factory=time.monotonic)
-    told: bool = False  # why a painting was refused, which is to stay to be read
 
 
 class Studio:
@@ -298,7 +302,7 @@ class Studio:
         if is_first and (begin or (self.takes_any and settings.style_weights())):
             width, drawn = min(settings.width, FIRST_WIDTH), [] if begin else styles
             shares = settings.style_blend_weights
-            with contextlib.suppress(Full):  # it comes without one
+            with contextlib.suppress(ValueError, OSError):  # it comes without one
                 tasks.insert(0, self.first(folder, content, begin, width, drawn, shares))
         if job.settings.masks:  # which the command line reads from files of these names
             settings = dataclasses.replace(
@@ -307,10 +311,6 @@ class Studio:
         names = [path.name for path in styles]
         line = command(content and content.name, names, "painted.png", settings)
         return Asked(tuple(tasks), line)
-
-    def optimises(self, asked: Asked) -> bool:
-        """Whether there is more to come than a picture in one pass."""
-        return any(task.queue is self.slow for task in asked.tasks if not task.over)
 
     def film(self, folder: Path, content, style: str, width: int, colors: str) -> Asked:
         """Paint a film by the painter in the package.

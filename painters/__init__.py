@@ -37,8 +37,8 @@ ARGUMENTS = (
 COLOURS, LEARNT = 6, 64
 SHARES = 1 + COLOURS + LEARNT
 ADAPTED = {"relu2_1": 32, "relu3_1": 64, "relu4_1": 128}
-LOOKS = 2 * sum(ADAPTED.values())
-EMBEDDING = SHARES + LOOKS
+STATISTICS = 2 * sum(ADAPTED.values())
+EMBEDDING = SHARES + STATISTICS
 # How a file that is no painter's comes to light: zipfile, zlib and JSON fail in many ways.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -85,7 +85,7 @@ def read_config(name: str) -> dict:
             registered, config = model["registered_name"], model["config"]
         if registered == _CLASS:
             config.setdefault("any_style", False)  # as it was when there were no others
-            if config["any_style"]:  # it once said otherwise
+            if config["any_style"]:  # the first ones were written as residual
                 config["architecture"] = "decoder"
             _check_config(config)
     except _DAMAGE as error:

@@ -17,8 +17,8 @@ from keras import ops
 
 from .. import backend
 from ..settings import Training
-from . import ARGUMENTS, COLOURS, EMBEDDING, LOOKS, SHARES
-from .predictor import MIDDLE, REACH, StylePredictor, adaptation, by_layer, eyes, looks
+from . import ARGUMENTS, COLOURS, EMBEDDING, SHARES, STATISTICS
+from .predictor import MIDDLE, REACH, StylePredictor, adaptation, by_layer, eyes, of_adapted
 
 EPSILON = 1e-5  # added to the variances
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
@@ -26,7 +26,7 @@ BLOCKS = 5  # residual ones
 PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
 DECODER = (56, 112, 216)  # channels at half, a quarter and an eighth of the size
 # The names of what each style has of its own: what is learnt, and how its painting looks.
-STYLE_VARIABLES = ("style_scale", "style_shift", "style_looks")
+STYLE_VARIABLES = ("style_scale", "style_shift", "style_statistics")
 
 
 class ReflectedConv2D(keras.layers.Conv2D):
@@ -240,8 +240,11 @@ class Painter(keras.Model):
             self.predictor = StylePredictor()
             self.predictor.build()
         elif self.is_decoder:
-            self.style_looks = self.add_weight(
-                shape=(styles, LOOKS), initializer="ones", trainable=False, name=STYLE_VARIABLES[2]
+            self.style_statistics = self.add_weight(
+                shape=(styles, STATISTICS),
+                initializer="ones",
+                trainable=False,
+                name=STYLE_VARIABLES[2],
             )
 
         def section(*convolutions, **how):
@@ -345,7 +348,7 @@ class Painter(keras.Model):
         or of embeddings, (n, styles)."""
         if self.any_style:
             return shares[:, :SHARES], by_layer(shares[:, SHARES:])
-        return shares, by_layer(ops.matmul(shares, self.style_looks))
+        return shares, by_layer(ops.matmul(shares, self.style_statistics))
 
     def _decoded(self, pictures, shares, wanted):
         """From the smallest features up, each adapted to a painting's and joined where it is."""
@@ -394,15 +397,17 @@ class Painter(keras.Model):
             return []
         return named or [str(number) for number in range(1, self.styles + 1)]
 
-    def begin_with(self, style: int, picture):
+    def begin_with(self, style: int, picture, is_new: bool = True):
         """Let the pictures in a style have the mean and the spread of its colours, from the first
-        step on, and of its features, where they are adapted; `picture` is (H, W, 3) RGB in 0..255,
-        of that style."""
+        step on, if it is new, and of its features, where they are adapted; `picture` is (H, W, 3)
+        RGB in 0..255, of that style."""
         wanted = np.arctanh((np.reshape(picture, (-1, 3)) - MIDDLE) / REACH)
-        last = self.sections[-1].normalizations[-1]
-        own = [(last.scale, wanted.std(0)), (last.shift, wanted.mean(0))]
+        last, own = self.sections[-1].normalizations[-1], []
+        if is_new:
+            own += [(last.scale, wanted.std(0)), (last.shift, wanted.mean(0))]
         if self.is_decoder:
-            own.append((self.style_looks, looks(self.eyes.statistics(picture))[0]))
+            seen = self.eyes.statistics(picture)
+            own.append((self.style_statistics, of_adapted(seen)[0]))
         for variable, value in own:
             values = ops.convert_to_numpy(variable.value).copy()
             values[style] = value
@@ -459,17 +464,23 @@ class Painter(keras.Model):
             new.assign(values)
         return other, first
 
-    def with_named(self, embeddings: np.ndarray) -> Painter:
-        """A painter with the same convolutions that has learnt the styles of these embeddings,
-        (n, `EMBEDDING`), of a painter for any style: it paints as this one does with them."""
+    def with_named(self, embeddings: np.ndarray, styles: Sequence[dict]) -> Painter:
+        """A painter with the same convolutions that paints in styles of its own as this one, for
+        any style, does with their embeddings.
+
+        Args:
+            embeddings: (n, `EMBEDDING`).
+            styles: what is known of each, its "name" at least.
+        """
         arguments = self.arguments | {"styles": len(embeddings), "any_style": False}
-        other, (shares, seen) = Painter(**arguments), np.split(embeddings, [SHARES], axis=1)
+        other = Painter(**arguments, about={**self.about, "styles": [*styles]})
+        shares, statistics = np.split(embeddings, [SHARES], axis=1)
         for old, new in zip(self.sections, other.sections):
             for one, its in zip(old.convolutions, new.convolutions):
                 its.set_weights(one.get_weights())
             for one, its in zip(old.normalizations, new.normalizations):
                 its.set_weights([shares @ values for values in one.get_weights()])
-        other.style_looks.assign(seen)
+        other.style_statistics.assign(statistics)
         return other
 
     def get_config(self):

@@ -3,7 +3,7 @@
 In tiles, the picture goes through the painter a section at a time, and through each section as
 often as it has normalisations, whose means and variances are those of the whole picture: each time
 the next of them become known. Between sections the whole is kept at a quarter of the size; of a
-painter for any style at an eighth, a quarter and a half.
+decoder at an eighth, a quarter and a half.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ def paint(
 
     if strength == 1:
         return painted(shares)
+    if strength == 0:
+        return np.clip(photograph[0], 0, 255)
     own, weak = embed_styles(painter, [picture]), np.float32(1 - strength)
     lost = photograph[0] - painted(own)
     return np.clip(painted(strength * shares + weak * own) + weak * lost, 0, 255)

@@ -84,7 +84,9 @@ class Eyes:
         factor = min(1.0, (SEEN / (height * width)) ** 0.5)
         factor = max(factor, LEAST / min(height, width))
         if factor != 1:
-            picture = resize(picture, *(max(LEAST, round(factor * n)) for n in (width, height)))
+            sides = (round(factor * n) for n in (width, height))
+            # Of a thin one, the longer side would have no end.
+            picture = resize(picture, *(min(max(n, LEAST), SEEN // LEAST) for n in sides))
         picture = ops.convert_to_tensor(np.asarray(picture, np.float32)[np.newaxis])
         return ops.convert_to_numpy(self.seen(picture))
 
@@ -122,9 +124,9 @@ def adaptation(mean, variance, wanted_mean, wanted_spread):
     return gain, wanted_mean / unit - gain * mean
 
 
-def looks(statistics):
-    """Of what `Eyes` say of paintings, (n, `NUMBERS`), the means and the spreads of the features of
-    `ADAPTED`, (n, `LOOKS`)."""
+def of_adapted(statistics):
+    """Of the statistics of paintings, (n, `NUMBERS`), the means and the spreads of the features of
+    `ADAPTED`, (n, `STATISTICS`)."""
     found, at = [], COLOURS
     for layer, channels in CHANNELS.items():
         means, spreads = at + channels, at + 2 * channels
@@ -134,12 +136,12 @@ def looks(statistics):
     return ops.concatenate(found, axis=1)
 
 
-def by_layer(seen):
-    """For each of `ADAPTED` the means and the spreads, (n, C) each, of what `looks` gives."""
+def by_layer(statistics):
+    """For each of `ADAPTED` the means and the spreads, (n, C) each, of what `of_adapted` gives."""
     at, wanted = 0, {}
     for layer, channels in ADAPTED.items():
         means, spreads = at + channels, at + 2 * channels
-        wanted[layer] = seen[:, at:means], seen[:, means:spreads]
+        wanted[layer] = statistics[:, at:means], statistics[:, means:spreads]
         at = spreads
     return wanted
 
@@ -189,4 +191,4 @@ class StylePredictor(keras.layers.Layer):
         for layer in self.layers:
             x = layer(x)
         one, colours = ops.ones_like(statistics[:, :1]), statistics[:, :COLOURS]
-        return ops.concatenate([one, colours, x / LEARNT**0.5, looks(statistics)], axis=1)
+        return ops.concatenate([one, colours, x / LEARNT**0.5, of_adapted(statistics)], axis=1)

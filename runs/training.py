@@ -391,8 +391,7 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
         painter.trainable = True
         if not t.any:
             embeddings = [embed_styles(painter, [style]) for style in styles]
-            painter = painter.with_named(np.stack(embeddings))
-            painter.about = {**begun["about"], "styles": named}
+            painter = painter.with_named(np.stack(embeddings), named)
     else:
         before = painters.load(job.onto)
         known = painters.styles(begun)
@@ -403,8 +402,7 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
         kept = [] if t.free else begun["about"]["styles"]
         painter.about = {**begun["about"], "styles": [*kept, *named]}
         for number, (name, style) in enumerate(zip(job.names, styles), start=first):
-            if name not in known:
-                painter.begin_with(number, style)
+            painter.begin_with(number, style, is_new=name not in known)
     painter.about["made"] = [*(painter.about.get("made", [])), asked]
     painter.about["licence"] = job.licence or painter.about.get("licence", "")
     painter.about["complete"] = False

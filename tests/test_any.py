@@ -157,9 +157,9 @@ def test_a_large_painting_is_seen_smaller_and_a_tiny_one_larger(painter, monkeyp
     eyes.seen = lambda style: sizes.append(style.shape[1:3]) or seen(style)
     monkeypatch.setattr("neural_style_keras.painters.painting.eyes", lambda: eyes)
     monkeypatch.setattr("neural_style_keras.painters.predictor.SEEN", 64 * 64)
-    for height, width in ((64, 256), (40, 30), (8, 24)):
+    for height, width in ((64, 256), (40, 30), (8, 24), (2, 600)):
         embed_styles(painter, [picture(height, width)])
-    assert [tuple(size) for size in sizes] == [(32, 128), (40, 30), (16, 48)]
+    assert [tuple(size) for size in sizes] == [(32, 128), (40, 30), (16, 48), (16, 256)]
 
 
 def test_another_compact_network_than_it_was_trained_with_is_noticed(painter):
@@ -204,6 +204,8 @@ def test_its_strength_goes_from_the_photograph_itself_to_the_style(painter):
     assert np.abs(found[0] - photo).max() < 1e-3
     assert np.abs(found[2] - paint(painter, photo, styles=[style])).max() < 1e-3
     assert all(np.abs(found[1] - end).mean() > 1 for end in (found[0], found[2]))
+    tiled = paint(painter, photo, styles=[style], strength=0.5, tile=32)
+    assert np.abs(tiled - found[1]).max() < 0.02
 
 
 def test_with_convolutions_in_bfloat16_it_paints_nearly_the_same(painter):
@@ -391,9 +393,14 @@ def test_from_folders_to_pictures_in_any_style(arguments, tmp_path, capsys):
     assert len(painters.read_config("c.keras")["about"]["made"]) == 2
 
 
-def test_a_training_that_was_stopped_goes_on(arguments, monkeypatch):
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_training_that_was_stopped_goes_on(is_named, arguments, saved, monkeypatch):
     from neural_style_keras.runs import checkpoints
 
+    if is_named:
+        arguments.remove("--any")
+        arguments[arguments.index("drawn")] = "other.png"
+        arguments += ["--onto", str(saved / "any.keras")]
     assert main(*arguments) == 0
     kept = checkpoints.Checkpoints.on_epoch_end
 
@@ -461,7 +468,8 @@ def test_what_is_wrong_with_the_styles_is_said(
         (["--styles", "text.png"], 1, "text.png is not a picture"),
         (["--style-loss", "wasserstein"], 2, "the Wasserstein loss"),
         (["--normalization", "batch"], 2, "a decoder goes without"),
-        (["--architecture", "pyramid"], 2, "--any goes without"),
+        (["--architecture", "pyramid"], 2, "--any goes with --architecture decoder"),
+        (["--architecture", "residual"], 2, "--any goes with --architecture decoder"),
         (["--style-width", "64"], 2, "--any goes without"),
     ],
 )
@@ -478,12 +486,12 @@ def test_what_is_wrong_with_a_training_is_said(
     assert everything(tmp_path) == before
 
 
+@pytest.mark.every_backend
 def test_a_painter_of_named_styles_begins_as_one_for_any_paints(painter, tmp_path):
     """And its file, its tiles and its mixtures are as those of any other."""
     photo, styles = picture(101, 139), [picture(60, 60, 2), picture(70, 50, 3)]
     embeddings = np.stack([embed_styles(painter, [style]) for style in styles])
-    named = painter.with_named(embeddings)
-    named.about = {"styles": [{"name": "a"}, {"name": "b"}]}
+    named = painter.with_named(embeddings, [{"name": "a"}, {"name": "b"}])
     painters.save(named, tmp_path / "named.keras")
     named = painters.load(tmp_path / "named.keras")
     assert named.names == ["a", "b"] and not named.any_style
@@ -504,12 +512,12 @@ def test_a_painting_is_learnt_from_a_painter_for_any_style(arguments, painter, t
     assert learnt.names == ["other", "style"] and learnt.architecture == "decoder"
     assert len(learnt.about["made"]) == 1 and learnt.about["eyes"] == Eyes().sha256
     # All of its weights have learnt, and what it has seen of the paintings is as it was.
-    before = painter.with_named(
-        np.stack([embed_styles(painter, [s]) for s in map(images.read, ("other.png", "style.png"))])
-    )
+    styles = [images.read(name) for name in ("other.png", "style.png")]
+    embeddings = np.stack([embed_styles(painter, [style]) for style in styles])
+    before = painter.with_named(embeddings, learnt.about["styles"])
     for one, other in zip(before.weights, learnt.weights):
         same = (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
-        assert same == (one.name == "style_looks"), one.path
+        assert same == (one.name == "style_statistics"), one.path
     # A third is added to it, and one begins from nothing.
     more = [*given, "--styles", "content.png", "--output", "b.keras"]
     assert main(*more, "--onto", "a.keras", "--learning-rate", "1e-2") == 0
@@ -517,13 +525,36 @@ def test_a_painting_is_learnt_from_a_painter_for_any_style(arguments, painter, t
     assert third.names == ["other", "style", "content"]
     assert np.abs(paint(third, photo, "style") - paint(learnt, photo, "style")).max() < 0.05
     assert np.abs(paint(third, photo, "content") - paint(learnt, photo, "style")).mean() > 1
-    seen = ops.convert_to_numpy(third.style_looks)
+    seen = ops.convert_to_numpy(third.style_statistics)
     assert seen[2] == pytest.approx(embed_styles(painter, [photo])[SHARES:], rel=1e-3, abs=1e-3)
     assert main(*given, "--architecture", "decoder", "--output", "c.keras") == 0
     assert painters.load("c.keras").architecture == "decoder"
-    capsys.readouterr()
-    assert main(*arguments, "--onto", "a.keras") == 2
-    assert "paints in the styles that it has learnt" in capsys.readouterr().err
+    # Of another painting by the same name, what is seen is seen anew.
+    given[given.index("other.png")] = "content.png"
+    shutil.copy("other.png", "style.png")
+    assert main(*given, "--onto", "b.keras", "--free", "--output", "d.keras") == 0
+    again = painters.load("d.keras")
+    assert again.names == ["content", "style"]
+    seen = ops.convert_to_numpy(again.style_statistics)
+    wanted = embed_styles(painter, [images.read("other.png")])[SHARES:]
+    assert seen[1] == pytest.approx(wanted, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--any", "--onto", "named.keras"], "paints in the styles that it has learnt"),
+        (["--onto", "any.keras", "--texture"], "paints photographs: leave --texture out"),
+        (["--onto", "any.keras", "--architecture", "residual"], "decoder, which --onto keeps"),
+        (["--onto", "any.keras", "--width-factor", "2"], "0.25, which --onto keeps"),
+    ],
+)
+def test_what_contradicts_a_painter_for_any_is_said(arguments, more, said, saved, tmp_path, capsys):
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
+    given = [one for one in arguments if one != "--any"]
+    given[given.index("drawn")] = "other.png"
+    assert main(*given, *more) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_film_is_painted_in_the_style_of_a_picture(pictures, saved, tmp_path, monkeypatch):

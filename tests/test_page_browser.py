@@ -278,6 +278,31 @@ def test_a_page_that_is_closed_ends_its_job(server, visit, photo, style):
     says(other, "Done: 5 iterations.")  # its turn has come
 
 
+def test_what_is_dropped_while_another_is_painted_is_painted_too(visit, photo, style, tmp_path):
+    page, wrong = visit(), tmp_path / "wrong.png"
+    other = saved(tmp_path / "other.png", 64, 64, 3)
+    drop(page, photo, style)
+    add = page.locator("#paintings input[type=file]").first
+    add.set_input_files(other)
+
+    def styles():
+        with page.expect_download() as download:
+            page.locator("#png").click()
+        download.value.save_as(tmp_path / "painted.png")
+        return json.loads(pictures.comment(tmp_path / "painted.png"))["styles"]
+
+    wanted, until = [files.named(style), files.named(other)], time.monotonic() + 60
+    while (found := styles()) != wanted and time.monotonic() < until:
+        page.wait_for_timeout(500)
+    assert found == wanted
+    # One that is refused is a sentence, and keeps nobody from the next.
+    wrong.write_text("text")
+    add.set_input_files(wrong)
+    says(page, "is not a picture")
+    page.get_by_label("the scream").check()
+    says(page, "A first picture, painted in one pass.")
+
+
 def test_a_worker_that_dies_is_a_sentence_and_not_the_end(server, visit, photo, style):
     page = visit()
     drop(page, photo, style)

@@ -38,6 +38,12 @@ class ListPresets(argparse.Action):
             for setting, value in one.settings.items():
                 values = value if isinstance(value, tuple) else (value,)
                 print(f"    {flag(setting)} {' '.join(map(str, values))}")
+            if one.painted:
+                words = (
+                    f"no {flag(setting)}" if value is None else f"{flag(setting)} {value}"
+                    for setting, value in one.painted.items()
+                )
+                print(f"    with --painter: {', '.join(words)}")
         parser.exit()
 
 

@@ -24,7 +24,7 @@ def command(content: str | None, styles: Sequence[str], output: str, settings: S
 def _flags(recipe: str, settings: Settings) -> list[str] | None:
     """The words that make a recipe these settings; None where no words can: a flag takes nothing
     away."""
-    base = preset(recipe)
+    base = dataclasses.replace(preset(recipe, painter=settings.painter), painter=None)
     words = [] if recipe == "neural-style" else ["--preset", recipe]
     for field in dataclasses.fields(Settings):
         value, before = getattr(settings, field.name), getattr(base, field.name)

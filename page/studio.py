@@ -22,7 +22,7 @@ from ..runs import checks
 from ..runs.job import Job
 from ..runs.like import settings_like
 from ..runs.painting import PaintingJob
-from ..settings import PROGRAM, Page, Settings
+from ..settings import PRESETS, PROGRAM, Page, Settings
 from ..video import film
 from . import controls
 from .command import command
@@ -290,8 +290,14 @@ class Studio:
             raise ValueError("there is no style: choose one, or drop a painting")
         begin = style if styles == [in_package] else known
         is_first = content and not any(one is not None for one in masks)
-        if begin and is_first:
-            settings = dataclasses.replace(settings, painter=PAINTER, style=(begin,))
+        begins = is_first and (begin or (self.takes_any and settings.style_weights()))
+        if begins:
+            how = {"painter": PAINTER, "style": (begin,)} if begin else {"painter": ANY}
+            fast = PRESETS["fast"]
+            for name, value in fast.painted.items():
+                if getattr(settings, name) == fast.settings[name]:
+                    how[name] = value
+            settings = dataclasses.replace(settings, **how)
         own = self.folders.new(folder)
         job = self._job(own, content, styles, settings, masks)
         with _plainly(*own.iterdir(), own):
@@ -299,7 +305,7 @@ class Studio:
             shapes = checks.shapes(job)
             self._check_pixels("the painting", *checks.sizes(job, shapes)[0])
         tasks = [self._put(self.slow, job, folder, job.output)]
-        if is_first and (begin or (self.takes_any and settings.style_weights())):
+        if begins:
             width, drawn = min(settings.width, FIRST_WIDTH), [] if begin else styles
             shares = settings.style_blend_weights
             with contextlib.suppress(ValueError, OSError):  # it comes without one

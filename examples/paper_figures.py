@@ -101,7 +101,6 @@ def strokes_and_forms(fine: str, coarse: str) -> Cell:
 ONE_PASS = ["--painter", "any", "--iterations", "1", "--learning-rate", "1e-6"]
 OPTIMISED = ["--preset", "fast"]
 
-
 # Name of the figure -> its rows.
 FIGURES = {
     "reconstructions": [

@@ -821,12 +821,12 @@ class Training:
         choices=("instance", "batch"),
     )
     upsampling: str = _option(
-        "smooth",
+        "resize",
         PAINTER,
-        "how it comes back to the full size: blurred, enlarged and convolved (smooth), without the "
-        "blur, which leaves a grid of faint dots (resize), or by transposed convolutions "
-        "(transposed), which are faster and leave a checkerboard",
-        choices=("smooth", "resize", "transposed"),
+        "how it comes back to the full size: enlarged and convolved (resize), blurred before that, "
+        "which leaves no dots (smooth), or by transposed convolutions (transposed), "
+        "which are faster and leave a checkerboard",
+        choices=("resize", "smooth", "transposed"),
     )
     edge_kernel: int = _option(
         3,

@@ -153,7 +153,7 @@ def test_a_new_painter_paints_in_the_colours_of_its_style():
     [
         pytest.param({"styles": 2}, marks=pytest.mark.every_backend),
         {"upsampling": "transposed", "edge_kernel": 9},
-        {"upsampling": "resize"},
+        {"upsampling": "smooth"},
         {"normalization": "batch"},
     ],
 )

@@ -413,7 +413,11 @@ def test_a_training_that_was_stopped_goes_on(is_named, arguments, saved, monkeyp
         assert main(*arguments, "--output", "k.keras") == 1
     assert main(*arguments, "--output", "k.keras", "--resume") == 0
     for one, other in zip(painters.load("a.keras").variables, painters.load("k.keras").variables):
-        assert (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
+        # Threads add in an order of their own: now and then the last digit of a few weights differs.
+        # A step left out, or taken twice, moves all of them by 1e-5 and more.
+        one, other = map(ops.convert_to_numpy, (one, other))
+        assert np.abs(one - other).mean() < 2e-6, np.abs(one - other).mean()
+
 
 
 APPLY = ("apply", "--content", "content.png", "--output", "out.png", "--painter")

@@ -414,7 +414,9 @@ def test_a_training_that_was_stopped_goes_on(is_named, arguments, saved, monkeyp
         assert main(*arguments, "--output", "k.keras") == 1
     assert main(*arguments, "--output", "k.keras", "--resume") == 0
     for one, other in zip(painters.load("a.keras").variables, painters.load("k.keras").variables):
-        assert (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
+        one, other = map(ops.convert_to_numpy, (one, other))
+        assert np.abs(one - other).max() < 2e-5  # two steps more or less would be 4e-5
+
 
 
 APPLY = ("apply", "--content", "content.png", "--output", "out.png", "--painter")

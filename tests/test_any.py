@@ -418,7 +418,6 @@ def test_a_training_that_was_stopped_goes_on(is_named, arguments, saved, monkeyp
         assert np.abs(one - other).max() < 2e-5  # two steps more or less would be 4e-5
 
 
-
 APPLY = ("apply", "--content", "content.png", "--output", "out.png", "--painter")
 RUN = ("--content", "content.png", "--output", "out.png", "--painter", "any.keras")
 

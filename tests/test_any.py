@@ -402,7 +402,13 @@ def test_a_training_that_was_stopped_goes_on(is_named, arguments, saved, monkeyp
         arguments[arguments.index("drawn")] = "other.png"
         arguments += ["--onto", str(saved / "any.keras")]
     arguments += ["--precision", "float32"]  # auto's may be another one in a busy moment
-    assert main(*arguments) == 0
+
+    def run(*more):
+        # Layers are called as in a new process: by their names, TensorFlow orders its sums.
+        keras.utils.clear_session()
+        return main(*arguments, *more)
+
+    assert run() == 0
     kept = checkpoints.Checkpoints.on_epoch_end
 
     def killed(self, epoch, logs=None):
@@ -411,11 +417,10 @@ def test_a_training_that_was_stopped_goes_on(is_named, arguments, saved, monkeyp
 
     with monkeypatch.context() as patched:
         patched.setattr(checkpoints.Checkpoints, "on_epoch_end", killed)
-        assert main(*arguments, "--output", "k.keras") == 1
-    assert main(*arguments, "--output", "k.keras", "--resume") == 0
+        assert run("--output", "k.keras") == 1
+    assert run("--output", "k.keras", "--resume") == 0
     for one, other in zip(painters.load("a.keras").variables, painters.load("k.keras").variables):
-        one, other = map(ops.convert_to_numpy, (one, other))
-        assert np.abs(one - other).max() < 2e-5  # two steps more or less would be 4e-5
+        assert (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
 
 
 APPLY = ("apply", "--content", "content.png", "--output", "out.png", "--painter")

@@ -221,11 +221,12 @@ def _connect(
         except Exception as error:
             yield _failed(shown, error)
             return
-        if visitor.asked.is_pressed:  # meanwhile
+        if visitor.asked.is_pressed:  # meanwhile, and shown by who pressed
             task.stop()
-        else:
-            visitor.asked.stop()  # another first picture, of what is not asked for any more
-            visitor.asked = Asked((task,))
+            yield (gr.skip(),) * len(shown.all())
+            return
+        visitor.asked.stop()  # another first picture, of what is not asked for any more
+        visitor.asked = Asked((task,))
         async for look in _looks(visitor, functools.partial(_look, is_first=True)):
             yield look
 

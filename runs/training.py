@@ -145,7 +145,7 @@ def run(job: TrainingJob) -> int:
     styles = [] if t.any else [_style(path, t.style_width) for path in job.styles]
     test = pictures.read(job.test) if job.test else None
     begun = painters.read_config(job.onto) if job.onto else None
-    keeps = begun is not None and not (t.free or begun["any_style"])
+    keeps = _keeps_styles(job, begun)
     if keeps and (both := set(painters.styles(begun)) & set(job.names)):
         raise ValueError(
             f"{job.onto} has a style called {both.pop()} already: rename the picture, or train "
@@ -262,7 +262,7 @@ def _train(job: TrainingJob, styles, drawn, paths, begun, test, signals) -> int:
             steps=t.steps,
             minutes=t.minutes,
             first=first,
-            only_styles=begun is not None and not (t.free or begun["any_style"]),
+            only_styles=_keeps_styles(job, begun),
             callbacks=lambda schedule: [
                 Table(job.table, schedule, _judge(job, judges, schedule)),
                 Checkpoints(job, painter, schedule, test, first, shown),
@@ -362,6 +362,12 @@ def _begin_state(job: TrainingJob, asked: dict, precision: str) -> None:
         file.write(json.dumps({**asked, "precision": precision}).encode())
 
 
+def _keeps_styles(job: TrainingJob, begun: dict | None) -> bool:
+    """Whether the painter to begin with keeps its styles, and so its convolutions; `begun` is its
+    configuration, if there is one."""
+    return begun is not None and not (job.training.free or begun["any_style"])
+
+
 def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple[Painter, int]:
     """The painter to train, and the number of the first of its styles that are trained."""
     import numpy as np
@@ -397,9 +403,9 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
         known = painters.styles(begun)
         painter, first = before.with_styles(
             [known.index(name) if name in known else None for name in job.names],
-            keep=not t.free,
+            keep=_keeps_styles(job, begun),
         )
-        kept = [] if t.free else begun["about"]["styles"]
+        kept = begun["about"]["styles"] if _keeps_styles(job, begun) else []
         painter.about = {**begun["about"], "styles": [*kept, *named]}
         for number, (name, style) in enumerate(zip(job.names, styles), start=first):
             painter.begin_with(number, style, is_new=name not in known)

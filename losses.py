@@ -78,15 +78,43 @@ def gram_matrix(
     Returns:
         (n, N, N) float32, symmetric.
     """
+    positions = positions or math.prod(features.shape[1:3])
+    # A float, since JAX's integers have 32 bits.
+    divided = float(GRAM[divisor](positions, features.shape[3], pixels))
+    return _products(features, weights) / divided
+
+
+def _products(features, weights=None):
+    """FᵀF over all positions, each by its weight: (n, H, W, N) -> (n, N, N) float32.
+
+    Its gradient with respect to F is F (D + Dᵀ), by one product of matrices, in the precision of
+    the features, in which the network takes it on; left to the engine it would be two in float32,
+    which were half of the work of a step.
+    """
     pictures, height, width, channels = features.shape
     # Of one picture, a plain product of matrices.
     shape, axes = ((), (1, 0)) if pictures == 1 else ((-1,), (0, 2, 1))
-    flat = ops.reshape(_float32(features), (*shape, height * width, channels))
-    other = flat if weights is None else flat * ops.reshape(weights, (height * width, 1))
-    gram = ops.matmul(ops.transpose(flat, axes), other)
-    # A float, since JAX's integers have 32 bits.
-    gram = gram / float(GRAM[divisor](positions or height * width, channels, pixels))
-    return ops.reshape(gram, (-1, channels, channels))
+    shape = (*shape, height * width, channels)
+    if weights is not None:
+        weights = ops.reshape(weights, (height * width, 1))
+
+    @ops.custom_gradient
+    def products(features):
+        flat = ops.reshape(_float32(features), shape)
+        other = flat if weights is None else flat * weights
+        found = ops.matmul(ops.transpose(flat, axes), other)
+
+        def gradient(*arguments, upstream=None):  # which TensorFlow and JAX give as the argument
+            [slope] = arguments if upstream is None else [upstream]
+            both = ops.cast(slope + ops.transpose(slope, axes), features.dtype)
+            found = ops.matmul(ops.reshape(features, shape), both)
+            if weights is not None:
+                found = found * ops.cast(weights, found.dtype)
+            return ops.reshape(found, (-1, height, width, channels))
+
+        return found, gradient
+
+    return ops.reshape(products(features), (-1, channels, channels))
 
 
 def style_loss(gram, target, kind: str = "mean"):
@@ -133,8 +161,7 @@ def total_variation(
     across = image if across is None else across
     height, width = size or image.shape[1:3]
     image, across, channels = _float32(image), _float32(across), image.shape[3]
-    down = ops.square(image[:, 1:] - image[:, :-1])
-    right = ops.square(across[:, :, 1:] - across[:, :, :-1])
+    down, right = (ops.square(_differences(*one)) for one in ((image, 1), (across, 2)))
     if kind == "isotropic-sum":
         both = down[:, :, : right.shape[2]] + right[:, : down.shape[1]]
         return _weighted_sum(_power(both, exponent / 2), weights)
@@ -152,6 +179,26 @@ def total_variation(
     rising = ops.square(both[:, :-1, 1:] - both[:, 1:, :-1])
     diagonals = sum(_weighted_sum(_power(x, exponent / 2), weights) for x in (falling, rising))
     return 2 / 3 * means + 1 / 6 * diagonals / float((height - 1) * (width - 1) * channels)
+
+
+def _differences(image, axis: int):
+    """From each row (axis 1) or column (axis 2) to the next, with a gradient of two paddings: that
+    of a slice takes TensorFlow many times as long."""
+    before, after = [[(0, 0)] * 4 for _ in range(2)]
+    before[axis], after[axis] = (1, 0), (0, 1)
+
+    @ops.custom_gradient
+    def differences(image):
+        rows = axis == 1
+        one, next_ = (image[:, :-1], image[:, 1:]) if rows else (image[:, :, :-1], image[:, :, 1:])
+
+        def gradient(*arguments, upstream=None):
+            [slope] = arguments if upstream is None else [upstream]
+            return ops.pad(slope, before) - ops.pad(slope, after)
+
+        return next_ - one, gradient
+
+    return differences(image)
 
 
 EPSILON = 1e-4  # added to the variances, lest a covariance be singular

@@ -237,3 +237,53 @@ def test_a_picture_may_have_more_numbers_than_32_bits_count():
     tile = values(1, 3, 4, 3)
     once, much = (float(losses.total_variation(tile, size=(n, n))[0]) for n in (2**10, 2**20))
     assert much == pytest.approx(once / 2**20, rel=0.01)
+
+
+def gradient_of(function, x, dtype="float32"):
+    """Of a scalar function of tensors, at x."""
+
+    def run(x):
+        value = function(keras.ops.cast(x, dtype))
+        return value, value
+
+    run = backend.differentiated(run, keras.Sequential())
+    return keras.ops.convert_to_numpy(run(keras.ops.convert_to_tensor(x))[1])
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("pictures", [1, 2])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_the_gradient_of_products_of_features_is_what_the_engine_would_take(pictures, is_weighted):
+    f = values(pictures, 4, 6, 5)
+    slope = keras.ops.convert_to_tensor(values(pictures, 5, 5, seed=1))
+    weights = np.abs(values(1, 4, 6, 1, seed=2)) if is_weighted else None
+
+    def of_products(x):
+        return keras.ops.sum(losses.gram_matrix(x, weights=weights, divisor="positions") * slope)
+
+    def by_the_engine(x):
+        each = keras.ops.convert_to_tensor(np.float32(1) if weights is None else weights)
+        products = keras.ops.einsum("nhwi,nhwj->nij", x, x * each) / 24
+        return keras.ops.sum(products * slope)
+
+    expected = gradient_of(by_the_engine, f)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(gradient_of(of_products, f), expected, atol=1e-5)
+    rounded = gradient_of(of_products, f, "bfloat16")
+    np.testing.assert_allclose(rounded, expected, atol=0.02 * np.abs(expected).max())
+
+
+@pytest.mark.every_backend
+def test_the_gradient_of_differences_is_what_the_engine_would_take():
+    image = values(2, 5, 4, 3)
+
+    def by_the_engine(x):
+        down, right = x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
+        return sum(keras.ops.sum(keras.ops.mean(y**2, axis=(1, 2, 3))) for y in (down, right))
+
+    def of_ours(x):
+        return keras.ops.sum(losses.total_variation(x))
+
+    np.testing.assert_allclose(
+        gradient_of(of_ours, image), gradient_of(by_the_engine, image), atol=1e-6
+    )

@@ -89,7 +89,7 @@ def _products(features, weights=None):
 
     Its gradient with respect to F is F (D + Dᵀ), by one product of matrices, in the precision of
     the features, in which the network takes it on; left to the engine it would be two in float32,
-    which were half of the work of a step.
+    the most of a step's work.
     """
     pictures, height, width, channels = features.shape
     # Of one picture, a plain product of matrices.
@@ -184,19 +184,17 @@ def total_variation(
 def _differences(image, axis: int):
     """From each row (axis 1) or column (axis 2) to the next, with a gradient of two paddings: that
     of a slice takes TensorFlow many times as long."""
-    before, after = [[(0, 0)] * 4 for _ in range(2)]
-    before[axis], after[axis] = (1, 0), (0, 1)
+    none = ((0, 0),)
+    before, after = (none * axis + (one,) + none * (3 - axis) for one in ((1, 0), (0, 1)))
+    first, second = ((slice(None),) * axis + (one,) for one in (slice(-1), slice(1, None)))
 
     @ops.custom_gradient
     def differences(image):
-        rows = axis == 1
-        one, next_ = (image[:, :-1], image[:, 1:]) if rows else (image[:, :, :-1], image[:, :, 1:])
-
         def gradient(*arguments, upstream=None):
             [slope] = arguments if upstream is None else [upstream]
             return ops.pad(slope, before) - ops.pad(slope, after)
 
-        return next_ - one, gradient
+        return image[second] - image[first], gradient
 
     return differences(image)
 

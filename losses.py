@@ -89,7 +89,7 @@ def _products(features, weights=None):
 
     Its gradient with respect to F is F (D + Dᵀ), by one product of matrices, in the precision of
     the features, in which the network takes it on; left to the engine it would be two in float32,
-    the most of a step's work.
+    a fifth of a step's work.
     """
     pictures, height, width, channels = features.shape
     # Of one picture, a plain product of matrices.

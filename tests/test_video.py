@@ -292,13 +292,20 @@ def arguments(clip, pictures, mat, tmp_path, monkeypatch):
     ]
 
 
+# Films are compared as they are painted: of frames 64 pixels wide x264's mb-tree in AVX-512 makes
+# another film now and then, of wider ones it does not.
+LOSSLESS = ["--output", "out.mkv", "--codec", "ffv1"]
+
+
 def test_a_film_goes_on_after_a_full_disk_and_is_the_same(arguments, monkeypatch, capsys, tmp_path):
     from neural_style_keras.video.keeping import Kept
 
-    assert main(*arguments, "--output", "whole.mp4") == 0
-    assert capsys.readouterr().out.endswith("wrote whole.mp4, 6 frames\n")
-    assert milliseconds("whole.mp4") == TIMES and sound_of("whole.mp4") == sound_of("clip.mp4")
-    assert not (tmp_path / "whole.mp4.frames").exists()
+    arguments += LOSSLESS
+    assert main(*arguments, "--output", "whole.mkv") == 0
+    assert capsys.readouterr().out.endswith("wrote whole.mkv, 6 frames\n")
+    assert milliseconds("whole.mkv") == TIMES
+    assert [data for _, data in sound_of("whole.mkv")] == [data for _, data in sound_of("clip.mp4")]
+    assert not (tmp_path / "whole.mkv.frames").exists()
     write, painted = Kept.write, []
 
     def full(self, which, number, one):
@@ -310,8 +317,8 @@ def test_a_film_goes_on_after_a_full_disk_and_is_the_same(arguments, monkeypatch
     monkeypatch.setattr(Kept, "write", full)
     assert main(*arguments) == 1
     said = capsys.readouterr().err
-    assert "No space left on device; the frames that are done are kept in out.mp4.fr" in said
-    assert sorted(p.name for p in (tmp_path / "out.mp4.frames").glob("*.png")) == [
+    assert "No space left on device; the frames that are done are kept in out.mkv.fr" in said
+    assert sorted(p.name for p in (tmp_path / "out.mkv.frames").glob("*.png")) == [
         f"1-{number:06}.png" for number in range(3)
     ]
     monkeypatch.setattr(Kept, "write", lambda *a: painted.append(a[2]) or write(*a))
@@ -321,34 +328,34 @@ def test_a_film_goes_on_after_a_full_disk_and_is_the_same(arguments, monkeypatch
     assert "cannot resume: settings strength was null" in capsys.readouterr().err
     assert main(*arguments, "--resume") == 0
     assert painted == [0, 1, 2, 3, 4, 5]
-    assert all((a == b).all() for a, b in zip(pictures_of("out.mp4"), pictures_of("whole.mp4")))
+    assert np.array_equal(pictures_of("out.mkv"), pictures_of("whole.mkv"))
     capsys.readouterr()
     assert main(*arguments, "--resume") == 0
-    assert "out.mp4 is complete" in capsys.readouterr().out
+    assert "out.mkv is complete" in capsys.readouterr().out
     assert main(*arguments) == 1
-    assert "out.mp4 exists: name another, or add --overwrite" in capsys.readouterr().err
+    assert "out.mkv exists: name another, or add --overwrite" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_film_that_is_killed_goes_on_and_is_the_same(arguments, tmp_path):
-    arguments += ["--frame-iterations", "40"]
-    assert main(*arguments, "--output", "whole.mp4", "--quiet") == 0
+    arguments += [*LOSSLESS, "--frame-iterations", "40"]
+    assert main(*arguments, "--output", "whole.mkv", "--quiet") == 0
     process = start(*arguments)
-    kept = tmp_path / "out.mp4.frames"
+    kept = tmp_path / "out.mkv.frames"
     until = time.monotonic() + 200
     while not (kept / "1-000001.png").exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     before = {p: p.stat().st_mtime_ns for p in kept.glob("*.png")}
-    assert before and not (tmp_path / "out.mp4").exists()
+    assert before and not (tmp_path / "out.mkv").exists()
     process = start(*arguments, "--resume")
     while process.poll() is None:
         times = {p: p.stat().st_mtime_ns for p in before if p.exists()}
         assert times.items() <= before.items()  # nothing is done twice
         time.sleep(0.05)
     assert process.returncode == 0, process.communicate()
-    assert all((a == b).all() for a, b in zip(pictures_of("out.mp4"), pictures_of("whole.mp4")))
+    assert np.array_equal(pictures_of("out.mkv"), pictures_of("whole.mkv"))
 
 
 def test_passes_go_back_and_forth(arguments, monkeypatch):

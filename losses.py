@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from keras import ops
@@ -208,8 +208,7 @@ ROUNDING = 1e-8
 TINY = 1e-30  # of which the reciprocal of the square root is a float32
 
 
-@dataclass(frozen=True)
-class Gaussian:
+class Gaussian(NamedTuple):
     """A style's mean, and its covariance Σ' = A Aᵀ in units of its total variance tr Σ'.
 
     A's columns are the eigenvectors of Σ', the largest first, each as long as the root of its
@@ -220,7 +219,7 @@ class Gaussian:
     mean: Any  # (N,) float32
     root: Any  # A, (N, R) float32
     variances: Any  # the squared lengths of A's columns, (R,) float32
-    total: float  # tr Σ'
+    total: Any  # tr Σ', float32
 
 
 def gaussian(mean: np.ndarray, moment: np.ndarray) -> Gaussian:
@@ -239,8 +238,8 @@ def gaussian(mean: np.ndarray, moment: np.ndarray) -> Gaussian:
     left_out = np.cumsum(values[::-1])[::-1] <= NEGLIGIBLE * total
     variances = values[~left_out] / total
     root = vectors[:, ~left_out] * np.sqrt(variances)
-    tensors = (ops.convert_to_tensor(x.astype(np.float32)) for x in (mean, root, variances))
-    return Gaussian(*tensors, float(total))
+    arrays = (np.asarray(x, np.float32) for x in (mean, root, variances, total))
+    return Gaussian(*map(ops.convert_to_tensor, arrays))
 
 
 def wasserstein_loss(mean, moment, target: Gaussian):

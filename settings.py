@@ -311,6 +311,13 @@ class Settings:
         none="its only one",
         meta="NAME",
     )
+    refine: int = _option(
+        0,
+        START,
+        "by how many steps of the compact network a picture of a painter for any style is refined",
+        least=0,
+        meta="STEPS",
+    )
     # None is 0 with an initial picture and 1 without
     initial_noiseblend: float | None = _option(
         None,
@@ -591,7 +598,10 @@ class Settings:
     def check_given(self, names: Container[str]) -> None:
         """Raise ValueError where one of these settings, that somebody asked for, changes nothing
         without another one."""
-        without = {"color_space": (self.colors == "content", "--colors content")}
+        without = {
+            "color_space": (self.colors == "content", "--colors content"),
+            "refine": (self.painter or "painter" in names, "--painter"),
+        }
         for name in ("scales_from", "scale_ratio", "scale_first"):
             without[name] = (self.scale_factor(), "--scales")
         for name, (is_used, other) in without.items():

@@ -48,7 +48,7 @@ def loss(arguments: argparse.Namespace) -> None:
         criterion, rows = PerceptualLoss([style], settings, network, SIDE), []
         how = embed_styles(painter, [style]) if painter.any_style else name
         for photo in photos:
-            painted = paint(painter, photo, how)
+            painted = paint(painter, photo, how, refine=arguments.refine)
             one = criterion(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
             terms = ops.convert_to_numpy(one)[0]
             rows.append([*terms, terms.sum()])
@@ -160,7 +160,8 @@ def seconds(arguments: argparse.Namespace) -> None:
             for one, times in took.items():
                 how = embed_styles(one, [photo]) if one.any_style else one.names[0]
                 began = time.perf_counter()
-                paint(one, photo, how, tile=arguments.tile)
+                refine = arguments.refine if one.any_style else 0
+                paint(one, photo, how, tile=arguments.tile, refine=refine)
                 times.append(time.perf_counter() - began)
         ours, theirs = (times[1:] for times in took.values())
         ratios = [a / b for a, b in zip(ours, theirs)]
@@ -186,6 +187,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tile", type=int, default=0)
+    parser.add_argument(
+        "--refine",
+        type=int,
+        default=0,
+        help="steps, in `loss` and `time`, of a painter for any style",
+    )
     parser.add_argument("--most", type=int, help="of the photographs; all of them if not given")
     parser.add_argument("--iterations", type=int, default=300, help="of L-BFGS, at most")
     parser.add_argument("--precision", default="auto", help="of the network, in `evaluations`")

@@ -12,6 +12,7 @@ SETTINGS = (
     "width",
     "height",
     "style_blend_weights",
+    "refine",
     "colors",
     "preserve_colors",
     "color_space",

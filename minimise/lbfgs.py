@@ -30,7 +30,7 @@ from .. import backend
 from ..objective import Losses
 
 FREQUENCY_OFFSET = 0.005  # of one cycle in two pixels: below it, frequencies count as equal
-FIRST_STEP = 4.0  # how far the first step moves a pixel, on average, in grey levels
+FIRST_STEP = 4.0  # grey levels
 DECREASE, CURVATURE = 1e-3, 0.9  # of the Wolfe conditions: c1 and c2, N&W (3.6)
 TRIALS = 20  # evaluations of one line search, at most
 LEAST_COSINE = 1e-6  # between step and change of gradient, of a pair that is kept
@@ -196,7 +196,15 @@ class LBFGS:
         finished: no step lowers the loss any more, or the loss is not finite.
     """
 
-    def __init__(self, objective, start: np.ndarray, settings, mean_pixel: np.ndarray, state=()):
+    def __init__(
+        self,
+        objective,
+        start: np.ndarray,
+        settings,
+        mean_pixel: np.ndarray,
+        state=(),
+        first_step: float = FIRST_STEP,
+    ):
         """Begin at `start`, or go on from a `state`.
 
         Args:
@@ -206,8 +214,9 @@ class LBFGS:
             mean_pixel: (3,) RGB.
             state: of an earlier run with the same objective and settings, from `state()`. `start`
                 then gives the shape alone.
+            first_step: how far the first step moves a pixel, on average, in grey levels.
         """
-        self.objective, self.settings = objective, settings
+        self.objective, self.settings, self.first_step = objective, settings, first_step
         scale = frequency_scale(start.shape, settings.lbfgs_frequency)
         if (settings.device or backend.default_device()).startswith("cpu"):
             self.on = Host(scale)
@@ -217,7 +226,7 @@ class LBFGS:
         self.high = self.on.vector(255 - mean_pixel)
         self.finished = False
         self.count = 0  # evaluations since the curvature was forgotten
-        self.guess = 0.0  # γ; 0 for a first step of FIRST_STEP
+        self.guess = 0.0  # γ; 0 for a first step
         self.steps, self.changes = [], []  # s and y of N&W, the oldest first
         self.products = np.zeros((0, 0))  # s_i·y_j for i <= j, where i is the older
         self.losses = self.value = self.gradient = self.direction = self.search = None
@@ -275,11 +284,15 @@ class LBFGS:
             self.value, self.search = value, Search(*search)
             self.gradient, self.direction = vectors[-2:]
 
+    @property
+    def next(self):
+        """The point that is evaluated next: the start, or one of the line search."""
+        if self.search is None:
+            return self.image
+        return self._clip(self.image + self.search.t * self.direction)
+
     def _advance(self):
-        """Evaluate one point: the start, or the next one of the line search."""
-        point = self.image
-        if self.search is not None:
-            point = self._clip(self.image + self.search.t * self.direction)
+        point = self.next
         losses, gradient = self.objective.gradient(point)
         self.count += 1
         finite = math.isfinite(losses.total)
@@ -375,7 +388,7 @@ class LBFGS:
         if not self.guess:
             # Of the pixels that move at all: a mask may hold most of them.
             total, count = (float(on.module.sum(x)) for x in (on.module.abs(result), result != 0))
-            result = (-FIRST_STEP * count / max(total, 1e-30)) * result
+            result = (-self.first_step * count / max(total, 1e-30)) * result
         else:
             result = -self.guess * result
         if self.steps:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files
-from ..settings import PROGRAM, Settings, Training
+from ..settings import PROGRAM, Settings, Training, flag
 
 if TYPE_CHECKING:
     from .architecture import Painter
@@ -147,7 +147,6 @@ def check_styles(
     config: dict,
     style: Sequence[str] | None,
     drawn: Sequence,
-    strength: float | None = None,
 ) -> None:
     """Raise ValueError for styles of another kind than a painter's.
 
@@ -155,7 +154,6 @@ def check_styles(
         name, config: of the painter.
         style: names of its styles, that were asked for.
         drawn: the pictures of styles that were given, for a painter for any style.
-        strength: of such a painter.
     """
     if config["any_style"] and style:
         raise ValueError(f"{name} has no styles to name with --style: it takes --styles PICTURE")
@@ -166,8 +164,18 @@ def check_styles(
             f"{name} takes no pictures of styles, but --style and one that it has learnt: "
             f"{', '.join(styles(config))}"
         )
-    if strength is not None and not config["any_style"]:
-        raise ValueError(f"--strength is of painters for any style, and {name} is none")
+
+
+def check_any_style(name: str, config: dict, **asked) -> None:
+    """Raise ValueError for a setting that was asked for, and is of painters for any style alone.
+
+    Args:
+        name, config: of the painter.
+        asked: settings by name; None for one that was not asked for.
+    """
+    for setting, value in asked.items():
+        if value is not None and not config["any_style"]:
+            raise ValueError(f"{flag(setting)} is of painters for any style, and {name} is none")
 
 
 def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Settings) -> dict:

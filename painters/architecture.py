@@ -406,7 +406,7 @@ class Painter(keras.Model):
         if is_new:
             own += [(last.scale, wanted.std(0)), (last.shift, wanted.mean(0))]
         if self.is_decoder:
-            seen = self.eyes.statistics(picture)
+            seen, _ = self.eyes.look(picture)
             own.append((self.style_statistics, of_adapted(seen)[0]))
         for variable, value in own:
             values = ops.convert_to_numpy(variable.value).copy()

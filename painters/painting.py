@@ -9,6 +9,7 @@ decoder at an eighth, a quarter and a half.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from keras import ops, tree
@@ -18,6 +19,7 @@ from ..tiles import Tile, grid
 from . import shares_of
 from .architecture import Painter, Section, prepared
 from .predictor import LEAST, adaptation, eyes
+from .refining import refiner
 
 # Bytes for each pixel and channel at the full size, at the peak, and whatever the size. Of the
 # paintbox at 2048x1536 pixels, 16 were measured on TensorFlow, 23 on PyTorch and 20 on JAX; of the
@@ -26,15 +28,35 @@ MEMORY, MEMORY_BASE = 30, 0.5e9
 TILE = 1024  # pixels
 
 
+@dataclass(frozen=True)
+class Embedding:
+    """What a painter for any style makes of paintings."""
+
+    vector: np.ndarray  # (`EMBEDDING`,) float32, that the painter paints by
+    grams: Mapping[str, np.ndarray]  # layer -> (1, C, C) float32, by which a picture is refined
+
+    @classmethod
+    def mixed(cls, embeddings: Sequence[Embedding], shares: Sequence[float]) -> Embedding:
+        """So much of each. The losses to several Gram matrices, by their shares, have the gradient
+        of the one to their mean."""
+
+        def mean(*values):
+            return sum(np.float32(share) * value for share, value in zip(shares, values))
+
+        grams = tree.map_structure(mean, *(dict(one.grams) for one in embeddings))
+        return cls(mean(*(one.vector for one in embeddings)), grams)
+
+
 def paint(
     painter: Painter,
     picture: np.ndarray,
-    style: str | Mapping[str, float] | np.ndarray | None = None,
+    style: str | Mapping[str, float] | Embedding | None = None,
     seed: int = 0,
     tile: int = 0,
     *,
     styles: Sequence[np.ndarray] = (),
     strength: float = 1.0,
+    refine: int = 0,
 ) -> np.ndarray:
     """Paint a picture: `paint(painter, photo, "wave")` in a style that the painter has learnt, or
     `paint(painter, photo, styles=[painting])` by a painter for any style.
@@ -53,14 +75,18 @@ def paint(
         strength: 0..1, of a painter for any style: a part is the style that is seen in the picture
             itself, and as much of what the painter loses in that style is given back, so that at 0
             the picture is as it was. Between 0 and 1, it is painted twice.
+        refine: of a painter for any style, how many steps of L-BFGS by the compact network follow,
+            see `refining`.
 
     Returns:
         (H, W, 3) float32 RGB in 0..255.
 
-    Raises ValueError for a picture that is too small, a style that the painter does not have, or
-    styles of the other kind than the painter's.
+    Raises ValueError for a picture that is too small, a style that the painter does not have,
+    styles of the other kind than the painter's, or what only one for any style does.
     """
-    shares = _shares(painter, style, styles, strength)
+    if not painter.any_style and (strength != 1 or refine):
+        raise ValueError("the strength and the refining are of painters for any style")
+    style = _style(painter, style, styles, strength)
     height, width = picture.shape[:2]
     least = max(LEAST, 2 * painter.stride)  # what is less cannot be mirrored
     if min(height, width) < least:
@@ -75,26 +101,30 @@ def paint(
     x = ops.convert_to_numpy(painter.canvas(photograph, noise))
     x = _padded(x, painter.stride)
 
-    def painted(shares):
-        shares = shares[np.newaxis]
+    def painted(style):
+        shares = (style.vector if painter.any_style else style)[np.newaxis]
         if tile:
             found = _in_tiles(painter, x, shares, tile)
         else:
             found = painter.painted(*map(ops.convert_to_tensor, (x, shares)))
-        return np.clip(ops.convert_to_numpy(found)[0, :height, :width], 0, 255)
+        found = np.clip(ops.convert_to_numpy(found)[0, :height, :width], 0, 255)
+        if refine:
+            found = refiner()(found, photograph[0], style.grams, refine, tile)
+        return found
 
     if strength == 1:
-        return painted(shares)
+        return painted(style)
     if strength == 0:
         return np.clip(photograph[0], 0, 255)
-    own, weak = embed_styles(painter, [picture]), np.float32(1 - strength)
+    own = embed_styles(painter, [picture])
     lost = photograph[0] - painted(own)
-    return np.clip(painted(strength * shares + weak * own) + weak * lost, 0, 255)
+    between = Embedding.mixed([style, own], [strength, 1 - strength])
+    return np.clip(painted(between) + np.float32(1 - strength) * lost, 0, 255)
 
 
 def embed_styles(
     painter: Painter, styles: Sequence[np.ndarray], weights: Sequence[float] | None = None
-) -> np.ndarray:
+) -> Embedding:
     """What a painter for any style makes of paintings, for `paint`.
 
     Args:
@@ -104,7 +134,7 @@ def embed_styles(
         weights: how much of each; the same of all if not given.
 
     Returns:
-        (`EMBEDDING`,) float32: a mixture of what is predicted from each.
+        A mixture of what is predicted from each.
 
     Raises ValueError for a painter of named styles, no styles, or other than one weight for each.
     """
@@ -116,17 +146,18 @@ def embed_styles(
     if not len(styles) or len(weights) != len(styles) or not sum(weights):
         raise ValueError("there must be a style, and a weight for each, not all of them 0")
     eyes().check(painter.about)
-    mixed = 0.0
-    for style, weight in zip(styles, weights):
-        one = painter.predictor(ops.convert_to_tensor(eyes().statistics(style)))
-        mixed = mixed + weight / sum(weights) * ops.convert_to_numpy(one)[0]
-    return mixed.astype(np.float32)
+    embeddings = []
+    for style in styles:
+        statistics, grams = eyes().look(style)
+        vector = ops.convert_to_numpy(painter.predictor(ops.convert_to_tensor(statistics)))[0]
+        embeddings.append(Embedding(vector, grams))
+    return Embedding.mixed(embeddings, [weight / sum(weights) for weight in weights])
 
 
-def _shares(painter: Painter, style, styles, strength: float) -> np.ndarray:
-    """What takes the place of the shares in the painter, from what `paint` is given."""
+def _style(painter: Painter, style, styles, strength: float) -> np.ndarray | Embedding:
+    """The shares of a painter's styles, or an embedding, from what `paint` is given."""
     if not painter.any_style:
-        if len(styles) or strength != 1 or style is None or isinstance(style, np.ndarray):
+        if len(styles) or style is None or isinstance(style, Embedding):
             raise ValueError(
                 "the painter has learnt its styles, and takes no others: choose from "
                 f"{', '.join(painter.names)}"
@@ -137,7 +168,7 @@ def _shares(painter: Painter, style, styles, strength: float) -> np.ndarray:
         raise ValueError(f"the strength is from 0 to 1, not {strength}")
     if len(styles):
         style = embed_styles(painter, styles)
-    elif not isinstance(style, np.ndarray):
+    elif not isinstance(style, Embedding):
         raise ValueError("the painter has no styles of its own: give it the picture of one")
     return style
 

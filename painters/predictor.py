@@ -15,9 +15,10 @@ import functools
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from .. import backend, networks, vgg
+from ..losses import gram_matrix
 from ..pictures import resize
 from ..settings import STYLE_LAYERS
 from . import ADAPTED, COLOURS, LEARNT
@@ -58,9 +59,14 @@ class Eyes:
     def __call__(self, pictures):
         """(n, H, W, 3) RGB in 0..255 -> (n, `NUMBERS`) float32, the colours' first."""
         pictures = ops.convert_to_tensor(pictures, "float32")
+        return self._statistics(pictures, self._features(pictures))
+
+    def _features(self, pictures):
+        return self.network(pictures - ops.convert_to_tensor(self._mean_pixel))
+
+    def _statistics(self, pictures, features):
         within = ops.clip((pictures - MIDDLE) / REACH, -MIDDLE / REACH, MIDDLE / REACH)
         found = list(_moments(ops.arctanh(within)))
-        features = self.network(pictures - ops.convert_to_tensor(self._mean_pixel))
         for layer in STYLE_LAYERS:
             mean, spread = _moments(features[layer])
             found += [mean, ops.log(spread + FLAT)]
@@ -77,9 +83,10 @@ class Eyes:
         """`features` as a compiled function."""
         return backend.compiled(self.features, self._first)
 
-    def statistics(self, picture: np.ndarray) -> np.ndarray:
-        """Of a painting (H, W, 3) RGB in 0..255 of any size, (1, `NUMBERS`): what has more than
-        `SEEN` pixels is seen smaller."""
+    def look(self, picture: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Of a painting (H, W, 3) RGB in 0..255 of any size, its statistics, (1, `NUMBERS`), and
+        of each of `STYLE_LAYERS` the Gram matrix, (1, C, C): what has more than `SEEN` pixels is
+        seen smaller."""
         height, width = picture.shape[:2]
         factor = min(1.0, (SEEN / (height * width)) ** 0.5)
         factor = max(factor, LEAST / min(height, width))
@@ -88,12 +95,20 @@ class Eyes:
             # Of a thin one, the longer side would have no end.
             picture = resize(picture, *(min(max(n, LEAST), SEEN // LEAST) for n in sides))
         picture = ops.convert_to_tensor(np.asarray(picture, np.float32)[np.newaxis])
-        return ops.convert_to_numpy(self.seen(picture))
+        return tree.map_structure(ops.convert_to_numpy, self.seen(picture))
 
     @functools.cached_property
     def seen(self):
-        """`self` as a compiled function: in TensorFlow, single operations would keep a gigabyte."""
-        return backend.compiled(self, self.network)
+        """From paintings to their statistics and Gram matrices, as a compiled function: in
+        TensorFlow, single operations would keep a gigabyte."""
+
+        def of_paintings(pictures):
+            pictures = ops.convert_to_tensor(pictures)
+            features = self._features(pictures)
+            grams = {layer: gram_matrix(features[layer]) for layer in STYLE_LAYERS}
+            return self._statistics(pictures, features), grams
+
+        return backend.compiled(of_paintings, self.network)
 
 
 def eyes(precision: str = "float32") -> Eyes:

@@ -275,7 +275,7 @@ def train(
         painter.eyes.check(painter.about)
         if painter.any_style and "eyes" not in painter.about:
             drawn = (photographs.batch(number)["style"] for number in range(2 * MEASURED))
-            seen = [ops.convert_to_numpy(painter.eyes.seen(squares)) for squares in drawn]
+            seen = [ops.convert_to_numpy(painter.eyes.seen(squares)[0]) for squares in drawn]
             painter.predictor.adapt(np.concatenate(seen))
         painter.about["eyes"] = painter.eyes.sha256
     optimizer = keras.optimizers.Adam(rate)

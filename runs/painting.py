@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..painters.architecture import Painter
 
-RECORDED = ("width", "height", "colors", "color_space", "strength", "seed")
+RECORDED = ("width", "height", "colors", "color_space", "strength", "refine", "seed")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ def asked(job: PaintingJob) -> list[Job]:
     Raises OSError or ValueError for a painter that is none, or cannot paint that.
     """
     config, s = painters.read_config(job.painter), job.settings
-    painters.check_styles(job.painter, config, job.style, job.styles, s.strength)
+    painters.check_styles(job.painter, config, job.style, job.styles)
+    painters.check_any_style(job.painter, config, strength=s.strength, refine=s.refine or None)
     if config["of_photographs"] and not job.contents:
         raise ValueError(f"{job.painter} paints photographs: name one with --content")
     if job.contents and not config["of_photographs"]:
@@ -222,7 +223,8 @@ def painted_by(
 
     tile = choose_tile(painter, picture.shape[1::-1], settings.device, settings.tile)
     strength = 1.0 if settings.strength is None else settings.strength
-    painted = paint(painter, picture, style, settings.seed, tile, strength=strength)
+    how = dict(strength=strength, refine=settings.refine)
+    painted = paint(painter, picture, style, settings.seed, tile, **how)
     if settings.colors == "content" and has_content:
         painted = pictures.preserve_colors(painted, picture, settings.color_space)
     return painted, tile

@@ -396,7 +396,7 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
         painter = painters.load(job.onto)
         painter.trainable = True
         if not t.any:
-            embeddings = [embed_styles(painter, [style]) for style in styles]
+            embeddings = [embed_styles(painter, [style]).vector for style in styles]
             painter = painter.with_named(np.stack(embeddings), named)
     else:
         before = painters.load(job.onto)

@@ -240,7 +240,7 @@ def first_picture(content: np.ndarray, styles, settings: Settings) -> np.ndarray
     else:
         style = painters.shares_asked(painter.names, settings.style, settings)
     tile = painting.choose_tile(painter, content.shape[1::-1], settings.device)
-    return painting.paint(painter, content, style, settings.seed, tile)
+    return painting.paint(painter, content, style, settings.seed, tile, refine=settings.refine)
 
 
 @functools.lru_cache(maxsize=1)

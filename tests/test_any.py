@@ -1,5 +1,6 @@
 """Painters for any style: what they see of a painting, how they learn, and how they paint."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 from conftest import picture
-from keras import ops
-from neural_style_keras import painters
+from keras import ops, tree
+from neural_style_keras import networks, painters, vgg
 from neural_style_keras import pictures as images
 from neural_style_keras.objective import Objective
 from neural_style_keras.painters import (
@@ -18,6 +19,7 @@ from neural_style_keras.painters import (
     SHARES,
     architecture,
     photographs,
+    refining,
     training,
 )
 from neural_style_keras.painters.architecture import Painter
@@ -52,8 +54,8 @@ def painter():
     keras.utils.set_random_seed(0)
     painter = Painter(**SLIM, about={"styles": []})
     painter.begin_with_any(0)
-    seen = [Eyes().seen(picture(64, 64, seed)[np.newaxis]) for seed in range(10, 18)]
-    painter.predictor.adapt(np.concatenate([ops.convert_to_numpy(one) for one in seen]))
+    seen = [Eyes().look(picture(64, 64, seed))[0] for seed in range(10, 18)]
+    painter.predictor.adapt(np.concatenate(seen))
     return painter
 
 
@@ -98,15 +100,18 @@ def arguments(pictures, folders, mat, tmp_path, monkeypatch):
 @pytest.mark.every_backend
 def test_what_is_seen_is_the_colours_and_the_features_of_each_layer():
     eyes, styles = Eyes(), np.stack([picture(70, 50, 1), picture(70, 50, 2)])
-    seen = ops.convert_to_numpy(eyes.seen(styles))
+    seen, grams = tree.map_structure(ops.convert_to_numpy, eyes.seen(styles))
     assert seen.shape == (2, NUMBERS) and np.isfinite(seen).all()
     wanted = np.arctanh((styles - MIDDLE) / REACH)
     assert seen[:, :3] == pytest.approx(wanted.mean((1, 2)), abs=1e-4)
     assert seen[:, 3:COLOURS] == pytest.approx(wanted.std((1, 2)), abs=1e-4)
     features = ops.convert_to_numpy(eyes.network(styles - eyes._mean_pixel)["relu1_1"])
     assert seen[:, COLOURS : COLOURS + 16] == pytest.approx(features.mean((1, 2)), abs=1e-2)
+    flat = features.reshape(2, -1, 16)
+    wanted = flat.transpose(0, 2, 1) @ flat / flat[0].size
+    assert list(grams) == list(CHANNELS) and grams["relu1_1"] == pytest.approx(wanted, rel=1e-3)
     # A picture of one colour is seen as well.
-    assert np.isfinite(ops.convert_to_numpy(eyes.seen(np.zeros((1, 16, 16, 3), "f4")))).all()
+    assert np.isfinite(eyes.look(np.zeros((16, 16, 3), "f4"))[0]).all()
 
 
 @pytest.mark.every_backend
@@ -117,7 +122,7 @@ def test_features_are_given_the_mean_and_the_spread_of_a_paintings(painter):
         layer: ops.convert_to_numpy(found)
         for layer, found in eyes.features(picture(64, 64)[np.newaxis].astype("f4")).items()
     }
-    seen = ops.convert_to_numpy(eyes.seen(style[np.newaxis]))
+    seen, _ = eyes.look(style)
     shares, wanted = painter.split(painter.predictor(seen))
     assert shares.shape == (1, SHARES) and list(wanted) == list(features) == list(ADAPTED)
     at = COLOURS
@@ -140,12 +145,13 @@ def test_features_are_given_the_mean_and_the_spread_of_a_paintings(painter):
 
 def test_paintings_are_mixed_by_what_is_predicted_from_each(painter):
     one, other = picture(64, 80, 1), picture(50, 50, 2)
-    alone = [embed_styles(painter, [style]) for style in (one, other)]
+    alone = [embed_styles(painter, [style]).vector for style in (one, other)]
     assert alone[0].shape == (EMBEDDING,) and alone[0][0] == 1
     assert np.abs(alone[0] - alone[1]).max() > 0.1
-    mixed = embed_styles(painter, [one, other], [1, 3])
+    mixed = embed_styles(painter, [one, other], [1, 3]).vector
     assert mixed == pytest.approx(0.25 * alone[0] + 0.75 * alone[1], abs=1e-6)
-    assert embed_styles(painter, [one, other]) == pytest.approx((alone[0] + alone[1]) / 2, abs=1e-6)
+    halves = embed_styles(painter, [one, other]).vector
+    assert halves == pytest.approx((alone[0] + alone[1]) / 2, abs=1e-6)
     for styles, weights in (([], None), ([one], [1, 2]), ([one, other], [0, 0])):
         with pytest.raises(ValueError, match="a weight for each"):
             embed_styles(painter, styles, weights)
@@ -210,7 +216,7 @@ def test_its_strength_goes_from_the_photograph_itself_to_the_style(painter):
 
 def test_with_convolutions_in_bfloat16_it_paints_nearly_the_same(painter):
     given = painter.canvas(*(picture(64, 64, seed)[np.newaxis] for seed in (0, 1)))
-    given = given, embed_styles(painter, [picture(60, 60, 2)])[np.newaxis]
+    given = given, embed_styles(painter, [picture(60, 60, 2)]).vector[np.newaxis]
     one = ops.convert_to_numpy(painter(given))
     painter.multiply_in("bfloat16")
     other = ops.convert_to_numpy(painter(given))
@@ -219,15 +225,65 @@ def test_with_convolutions_in_bfloat16_it_paints_nearly_the_same(painter):
     assert (ops.convert_to_numpy(painter(given)) == one).all()
 
 
+def objective_of(photo, style):
+    return Objective(photo, [style], refining.SETTINGS, vgg.load(networks.COMPACT))
+
+
+@pytest.mark.every_backend
+def test_a_picture_is_refined_by_the_styles_own_gram_matrices(painter):
+    photo, style = picture(64, 80), picture(60, 60, 2)
+    objective, found = objective_of(photo, style), []
+    mean_pixel = objective.statistics.mean_pixel
+    for steps in (0, 1, 4, 8):
+        painted = paint(painter, photo, styles=[style], refine=steps)
+        found.append((painted, objective.evaluate(vgg.preprocess(painted, mean_pixel)).total))
+    (first, _), (once, _), *_ = found
+    losses = [loss for _, loss in found]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.5 * losses[0]
+    # What is clipped moves less than is asked for.
+    assert 1 < np.abs(once - first).mean() <= refining.FIRST_STEP
+    assert found[-1][0].min() >= 0 and found[-1][0].max() <= 255
+    # Another style of the same size is not taken for the first, whose gradient is compiled.
+    other = picture(60, 60, 5)
+    fresh = refining.Refiner()(first, photo, embed_styles(painter, [other]).grams, 4)
+    again = refining.refiner()(first, photo, embed_styles(painter, [other]).grams, 4)
+    assert np.abs(again - fresh).max() < 0.02 < np.abs(again - found[2][0]).max()
+
+
+def test_it_is_refined_the_same_in_tiles_and_by_its_strength(painter):
+    photo, style = picture(101, 139), picture(60, 60, 2)
+    how = dict(styles=[style], refine=2)
+    whole = paint(painter, photo, **how)
+    assert whole.shape == photo.shape
+    assert np.abs(paint(painter, photo, tile=72, **how) - whole).max() < 0.5
+    assert np.abs(paint(painter, photo, strength=0.999, **how) - whole).mean() < 1
+    assert np.abs(paint(painter, photo, strength=0.0, **how) - photo).max() < 1e-3
+
+
+def test_the_gradient_to_mixed_gram_matrices_is_that_of_the_losses_to_each(painter):
+    photo, styles = picture(64, 64), [picture(60, 60, 2), picture(48, 70, 3)]
+    settings = dataclasses.replace(refining.SETTINGS, style_blend_weights=(1, 3))
+    both = Objective(photo, styles, settings, vgg.load(networks.COMPACT))
+    one = objective_of(photo, styles[0])
+    grams = embed_styles(painter, styles, [1, 3]).grams
+    one.targets = [[dict(grams)] if term.name == "style" else None for term in one.terms]
+    image = vgg.preprocess(picture(64, 64, 7), one.statistics.mean_pixel)
+    wanted, found = both.gradient(image)[1], one.gradient(image)[1]
+    assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max()
+
+
 def test_styles_of_the_other_kind_are_refused(painter):
     photo, named = picture(64, 64), Painter(width_factor=0.25)
     with pytest.raises(ValueError, match="no styles of its own"):
         paint(painter, photo, "wave")
     with pytest.raises(ValueError, match="no styles of its own"):
         paint(painter, photo)
-    for given in ({"styles": [photo]}, {"style": "1", "strength": 0.5}, {}):
+    for given in ({"styles": [photo]}, {}):
         with pytest.raises(ValueError, match="has learnt its styles, and takes no others"):
             paint(named, photo, **given)
+    for given in ({"strength": 0.5}, {"refine": 1}):
+        with pytest.raises(ValueError, match="are of painters for any style"):
+            paint(named, photo, "1", **given)
     with pytest.raises(ValueError, match="has learnt its styles"):
         embed_styles(named, [photo])
 
@@ -371,6 +427,12 @@ def test_from_folders_to_pictures_in_any_style(arguments, tmp_path, capsys):
     wanted = paint(painter, photo, mixed, strength=0.5)
     assert np.abs(images.read("b.png") - wanted).max() <= 0.5
 
+    assert main(*apply, "r.png", "--styles", "style.png", "--refine", "2") == 0
+    refined = paint(painter, photo, styles=[style], refine=2)
+    assert np.abs(images.read("r.png") - refined).max() <= 0.5
+    assert np.abs(refined - painted).mean() > 1
+    assert json.loads(images.comment("r.png"))["settings"]["refine"] == 2
+
     # Each style by itself, and in the photograph's colours.
     named = (*apply, "{name}-{style}.png")
     assert main(*named, "--styles", "style.png", "other.png", "--each-style") == 0
@@ -383,9 +445,11 @@ def test_from_folders_to_pictures_in_any_style(arguments, tmp_path, capsys):
     network = arguments[arguments.index("--network") + 1]
     run = ("--content", "content.png", "--painter", "a.keras", "--iterations", "1")
     run += ("--learning-rate", "1e-6", "--network", network)
-    assert main(*run, "--styles", "style.png", "--output", "s.png") == 0
-    wanted = paint(painter, photo, styles=[images.resize(style, 48, 66)])
-    assert np.abs(images.read("s.png") - wanted).max() <= 1
+    for more in ((), ("--refine", "2", "--overwrite")):
+        assert main(*run, "--styles", "style.png", "--output", "s.png", *more) == 0
+        styles = [images.resize(style, 48, 66)]
+        wanted = paint(painter, photo, styles=styles, refine=len(more) and 2)
+        assert np.abs(images.read("s.png") - wanted).max() <= 1
 
     # A training goes on from it.
     more = (*arguments, "--output", "c.keras", "--onto", "a.keras", "--steps", "2")
@@ -441,6 +505,13 @@ RUN = ("--content", "content.png", "--output", "out.png", "--painter", "any.kera
         ),
         ((*APPLY, "named.keras", "--strength", "0.5"), 1, "--strength is of painters for any"),
         ((*APPLY, "any.keras", "--styles", "style.png", "--strength", "2"), 2, "at most 1"),
+        ((*APPLY, "named.keras", "--refine", "2"), 1, "--refine is of painters for any style"),
+        ((*APPLY, "any.keras", "--styles", "style.png", "--refine", "-1"), 2, "at least 0"),
+        (
+            ("--content", "content.png", "--output", "out.png", "--refine", "2"),
+            2,
+            "--refine changes nothing without --painter",
+        ),
         ((*APPLY, "any.keras", "--styles", "none.png"), 1, "none.png"),
         ((*APPLY, "any.keras", "--styles", "text.png"), 1, "text.png is not a picture"),
         ((*APPLY, "any.keras", "--styles", "s.png", "--style", "a"), 2, "--styles are pictures"),
@@ -497,15 +568,16 @@ def test_what_is_wrong_with_a_training_is_said(
 def test_a_painter_of_named_styles_begins_as_one_for_any_paints(painter, tmp_path):
     """And its file, its tiles and its mixtures are as those of any other."""
     photo, styles = picture(101, 139), [picture(60, 60, 2), picture(70, 50, 3)]
-    embeddings = np.stack([embed_styles(painter, [style]) for style in styles])
-    named = painter.with_named(embeddings, [{"name": "a"}, {"name": "b"}])
+    embeddings = [embed_styles(painter, [style]) for style in styles]
+    vectors = np.stack([one.vector for one in embeddings])
+    named = painter.with_named(vectors, [{"name": "a"}, {"name": "b"}])
     painters.save(named, tmp_path / "named.keras")
     named = painters.load(tmp_path / "named.keras")
     assert named.names == ["a", "b"] and not named.any_style
     for style, name in zip(embeddings, named.names):
         assert np.abs(paint(named, photo, name) - paint(painter, photo, style)).max() < 0.05
     mixed = paint(named, photo, {"a": 1.0, "b": 3.0})
-    wanted = paint(painter, photo, 0.25 * embeddings[0] + 0.75 * embeddings[1])
+    wanted = paint(painter, photo, embed_styles(painter, styles, [1, 3]))
     assert np.abs(mixed - wanted).max() < 0.05
     assert np.abs(paint(named, photo, {"a": 1.0, "b": 3.0}, tile=72) - mixed).max() < 0.02
 
@@ -520,7 +592,7 @@ def test_a_painting_is_learnt_from_a_painter_for_any_style(arguments, painter, t
     assert len(learnt.about["made"]) == 1 and learnt.about["eyes"] == Eyes().sha256
     # All of its weights have learnt, and what it has seen of the paintings is as it was.
     styles = [images.read(name) for name in ("other.png", "style.png")]
-    embeddings = np.stack([embed_styles(painter, [style]) for style in styles])
+    embeddings = np.stack([embed_styles(painter, [style]).vector for style in styles])
     before = painter.with_named(embeddings, learnt.about["styles"])
     for one, other in zip(before.weights, learnt.weights):
         same = (ops.convert_to_numpy(one) == ops.convert_to_numpy(other)).all()
@@ -533,7 +605,9 @@ def test_a_painting_is_learnt_from_a_painter_for_any_style(arguments, painter, t
     assert np.abs(paint(third, photo, "style") - paint(learnt, photo, "style")).max() < 0.05
     assert np.abs(paint(third, photo, "content") - paint(learnt, photo, "style")).mean() > 1
     seen = ops.convert_to_numpy(third.style_statistics)
-    assert seen[2] == pytest.approx(embed_styles(painter, [photo])[SHARES:], rel=1e-3, abs=1e-3)
+    assert seen[2] == pytest.approx(
+        embed_styles(painter, [photo]).vector[SHARES:], rel=1e-3, abs=1e-3
+    )
     assert main(*given, "--architecture", "decoder", "--output", "c.keras") == 0
     assert painters.load("c.keras").architecture == "decoder"
     # Of another painting by the same name, what is seen is seen anew.
@@ -543,7 +617,7 @@ def test_a_painting_is_learnt_from_a_painter_for_any_style(arguments, painter, t
     again = painters.load("d.keras")
     assert again.names == ["content", "style"]
     seen = ops.convert_to_numpy(again.style_statistics)
-    wanted = embed_styles(painter, [images.read("other.png")])[SHARES:]
+    wanted = embed_styles(painter, [images.read("other.png")]).vector[SHARES:]
     assert seen[1] == pytest.approx(wanted, rel=1e-3, abs=1e-3)
 
 
@@ -579,6 +653,9 @@ def test_a_film_is_painted_in_the_style_of_a_picture(pictures, saved, tmp_path, 
         wanted = paint(painter, frame.astype(np.float32), styles=[style])
         luma = (painted - wanted) @ np.array([0.299, 0.587, 0.114])
         assert np.abs(luma).mean() <= 8  # of the colours, a quarter of the positions is kept
+    assert main(*given, *held, "--output", "refined.mkv", "--refine", "2") == 0
+    for before, after in zip(pictures_of("out.mkv"), pictures_of("refined.mkv"), strict=True):
+        assert np.abs(after - before.astype(int)).mean() > 1
     weaker = (*given, *held, "--output", "out.mkv", "--strength", "0.5", "--resume")
     assert main(*weaker) == 1  # which is not the film that is there
     for more in (("--style", "wave", *held), ("--colors", "match", *held), held[2:]):

@@ -138,20 +138,19 @@ class Painting:
         Args:
             painter: from `painters.load`.
             style: as `paint` takes it.
-            settings: the seed, the device and the tile.
+            settings: the seed, the strength, the refining, the device and the tile.
             film: the weight of the temporal term.
             size: width and height of the frames.
         """
         self.painter, self.style, self.seed = painter, style, settings.seed
         self.tile = choose_tile(painter, size, settings.device, settings.tile)
         self.weight = film.hold(False)
-        self.strength = 1.0 if settings.strength is None else settings.strength
+        strength = 1.0 if settings.strength is None else settings.strength
+        self.how = dict(strength=strength, refine=settings.refine)
 
     def __call__(self, content: np.ndarray, held: Held | None = None, initial=None) -> np.ndarray:
         """(H, W, 3) float32 in 0..255, as `Optimiser` does; it begins with nothing."""
-        painted = paint(
-            self.painter, content, self.style, self.seed, self.tile, strength=self.strength
-        )
+        painted = paint(self.painter, content, self.style, self.seed, self.tile, **self.how)
         if held is None:
             return painted
         where = held.reliable[..., np.newaxis]

@@ -147,7 +147,9 @@ class Statistics:
     def _compiled(self, layers):
         """As `tapped`, and compiled: in TensorFlow single operations take three times as long."""
         network = self.tapped(layers)
-        return network and backend.compiled(lambda crop: network(crop), network)
+        if network is None:
+            return None
+        return backend.compiled(lambda crop: network(crop), network)
 
     def view(self, network, crop, shape: Shape, size=None, corner=(0, 0), **masks) -> losses.View:
         features = network(crop) if network is not None else {}
@@ -263,6 +265,7 @@ class Objective:
         on_tile: Callable[[float], None] = lambda share: None,
         *,
         more: Sequence[losses.Term] = (),
+        targets: Sequence | None = None,
         like: Objective | None = None,
         spread: Callable | None = None,
     ):
@@ -278,6 +281,8 @@ class Objective:
                 painted, the content's pixels stand in the image's place.
             on_tile: called after each tile of a gradient with the share of it that is done.
             more: terms besides those of the settings, each of which is a sum over positions.
+            targets: as from `targets_of`, where they are known; of the styles, only how many there
+                are is asked then.
             like: an objective of all the same but the content, which is of the same size, and what
                 the terms `more` compare with: its network, its targets and what it has compiled are
                 taken over.
@@ -311,7 +316,9 @@ class Objective:
         else:
             self.work = TileWork(self.statistics, block, on_tile, self.terms)
         # What each term compares the sums with.
-        self.targets = like.targets if like else self.targets_of(styles, masks.styles)
+        if targets is None:
+            targets = like.targets if like else self.targets_of(styles, masks.styles)
+        self.targets = targets
 
     def _block(self, content, masks: pictures.Masks) -> Block:
         """The whole of the picture."""
@@ -483,8 +490,8 @@ class Objectives:
     Two that share are not to be minimised at once.
     """
 
-    def __init__(self):
-        self._first = collections.OrderedDict()
+    def __init__(self, most: int = MOST_KEPT):
+        self._first, self._most = collections.OrderedDict(), most
 
     def __call__(self, content, styles, settings, parameters, tile=0, masks=None, *rest, **named):
         masks = masks or pictures.Masks()
@@ -495,7 +502,7 @@ class Objectives:
         given = (content, styles, settings, parameters, tile, masks, *rest)
         made = Objective(*given, like=like, **named)
         self._first[key] = parameters, like or made
-        if len(self._first) > MOST_KEPT:
+        if len(self._first) > self._most:
             self._first.popitem(last=False)
         return made
 

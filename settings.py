@@ -314,7 +314,8 @@ class Settings:
     refine: int = _option(
         0,
         START,
-        "by how many steps of the compact network a picture of a painter for any style is refined",
+        "how many steps of L-BFGS, by the compact network, follow on the picture of a painter for "
+        "any style",
         least=0,
         meta="STEPS",
     )

@@ -49,8 +49,7 @@ def loss(arguments: argparse.Namespace) -> None:
         how = embed_styles(painter, [style]) if painter.any_style else name
         for photo in photos:
             painted = paint(painter, photo, how, refine=arguments.refine)
-            one = criterion(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
-            terms = ops.convert_to_numpy(one)[0]
+            terms = judged_by(criterion, painted, photo)
             rows.append([*terms, terms.sum()])
         means = np.mean(rows, axis=0)
         numbers = " | ".join(f"{x:.4g}" for x in means)
@@ -58,6 +57,12 @@ def loss(arguments: argparse.Namespace) -> None:
         peer = None if arguments.most else peers["styles"].get(name)
         told = f"{peer['mean_total']:.4g} | {means[-1] / peer['mean_total']:.2f}" if peer else " | "
         print(f"| {name} | {numbers} | {told} |", flush=True)
+
+
+def judged_by(criterion: PerceptualLoss, painted: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """The losses of a painted photograph, (terms,)."""
+    one = criterion(painted[np.newaxis], photo[np.newaxis], np.zeros(1, np.int32))
+    return ops.convert_to_numpy(one)[0]
 
 
 def judged(arguments: argparse.Namespace) -> list[np.ndarray]:
@@ -78,23 +83,19 @@ def evaluations(arguments: argparse.Namespace) -> None:
     chosen = RECIPES["fast-style-transfer"].settings | {"precision": arguments.precision}
     network, painter = load_network(arguments.network), painters.load(arguments.painter)
     noise = {"optimizer": "lbfgs", "iterations": arguments.iterations, "print_iterations": 5}
-    start = {"iterations": 1, "initial_noiseblend": 0.0}
     photos = judged(arguments)
     print("| style | painted | evaluations | median |")
     print("| --- | --- | --- | --- |")
     for name, style in named(arguments).items():
+        criterion = PerceptualLoss([style], Settings(**chosen), network, SIDE)
         needed, totals = [], []
         for photo in photos:
             how = embed_styles(painter, [style]) if painter.any_style else name
-            painted = paint(painter, photo, how)
-            first = next(
-                transfer_style(
-                    photo, [style], Settings(**chosen | start), initial=painted, network=network
-                )
-            )
+            painted = paint(painter, photo, how, refine=arguments.refine)
+            total = judged_by(criterion, painted, photo).sum()
             steps = transfer_style(photo, [style], Settings(**chosen | noise), network=network)
-            reached = (p.iteration for p in steps if p.losses.total <= first.losses.total)
-            totals.append(first.losses.total)
+            reached = (p.iteration for p in steps if p.losses.total <= total)
+            totals.append(total)
             needed.append(next(reached, arguments.iterations + 1))
         told = " ".join(str(n) if n <= arguments.iterations else f"> {n - 1}" for n in needed)
         row = f"{statistics.fmean(totals):.4g} | {told} | {statistics.median(needed):g}"
@@ -191,7 +192,7 @@ def main() -> None:
         "--refine",
         type=int,
         default=0,
-        help="steps, in `loss` and `time`, of a painter for any style",
+        help="steps, of a painter for any style; not in `start`",
     )
     parser.add_argument("--most", type=int, help="of the photographs; all of them if not given")
     parser.add_argument("--iterations", type=int, default=300, help="of L-BFGS, at most")

@@ -30,6 +30,8 @@ from .tasks import run_each
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..painters.painting import Embedding
+
 
 @dataclass
 class Workshop:
@@ -51,7 +53,7 @@ class Order:
     """What a worker needs to paint a picture."""
 
     picture: np.ndarray
-    style: dict[str, float] | np.ndarray  # from `styles_for`
+    style: dict[str, float] | Embedding  # from `styles_for`
     has_content: bool
 
 

@@ -42,11 +42,13 @@ def job_of(chosen: dict):
     if alone:
         # Nothing is optimised: the painter's styles are what there is to mix.
         recipe = recipe or "neural-style"
+    settings = preset(recipe or PRESET, **chosen)
+    settings.check_given(chosen)
     return FilmJob(
         local(content),
         [local(style) for style in styles],
         local(output),
-        preset(recipe or PRESET, **chosen),
+        settings,
         Film(**of_film),
         is_optimised=not alone,
     )

@@ -4,7 +4,7 @@
 
 With --blend it shows the way from one style to another instead, in five steps. A painter for any
 style takes pictures with --styles; --strengths shows the way from the photograph to the first of
-them, and --blended from one to the other.
+them, --blended from one to the other, and --refine each of them after so many steps.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--styles", nargs="+", default=[], metavar="PICTURE")
     parser.add_argument("--strengths", action="store_true")
     parser.add_argument("--blended", action="store_true")
+    parser.add_argument("--refine", nargs="+", type=int, default=[0], metavar="STEPS")
     arguments = parser.parse_args()
 
     painter, side = painters.load(arguments.painter), arguments.side
@@ -70,7 +71,14 @@ def columns_of(painter, styles: dict[str, np.ndarray], arguments: argparse.Names
         one, other = styles.values()
         mixtures = (embed_styles(painter, [one, other], [x, 1 - x]) for x in steps)
         return {f"{x:.2f}": {"style": style} for x, style in zip(steps, mixtures)}
-    return {name: {"styles": [style]} for name, style in styles.items()}
+    return {
+        f"{name}, {n} steps" if len(arguments.refine) > 1 else name: {
+            "styles": [style],
+            "refine": n,
+        }
+        for name, style in styles.items()
+        for n in arguments.refine
+    }
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ taken anywhere, also in the middle of a line search, and a run goes on from it b
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 
@@ -114,16 +115,7 @@ class Device:
                 )
                 for n in shape[1:3]
             ]
-        nothing = keras.Sequential()  # no weights
-        self._dots = backend.compiled(
-            lambda vectors, other: ops.stack([ops.sum(v * other) for v in vectors]), nothing
-        )
-        self._add = backend.compiled(
-            lambda vector, vectors, factors: sum(
-                (factors[k] * v for k, v in enumerate(vectors)), vector
-            ),
-            nothing,
-        )
+        self._dots, self._add = _sums()
 
     def vector(self, array):
         return ops.convert_to_tensor(array, "float32")
@@ -153,6 +145,22 @@ class Device:
         """One or two vectors, or always as many, so that little is compiled."""
         size = self.memory if len(vectors) > 2 else len(vectors)
         return [*vectors, *[vectors[-1]] * (size - len(vectors))]
+
+
+@functools.cache
+def _sums():
+    """The inner products of vectors with another, and vector + Σ factor·vector, compiled once."""
+    nothing = keras.Sequential()  # no weights
+    dots = backend.compiled(
+        lambda vectors, other: ops.stack([ops.sum(v * other) for v in vectors]), nothing
+    )
+    add = backend.compiled(
+        lambda vector, vectors, factors: sum(
+            (factors[k] * v for k, v in enumerate(vectors)), vector
+        ),
+        nothing,
+    )
+    return dots, add
 
 
 @dataclass
@@ -285,14 +293,14 @@ class LBFGS:
             self.gradient, self.direction = vectors[-2:]
 
     @property
-    def next(self):
+    def next_point(self):
         """The point that is evaluated next: the start, or one of the line search."""
         if self.search is None:
             return self.image
         return self._clip(self.image + self.search.t * self.direction)
 
     def _advance(self):
-        point = self.next
+        point = self.next_point
         losses, gradient = self.objective.gradient(point)
         self.count += 1
         finite = math.isfinite(losses.total)

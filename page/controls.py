@@ -12,7 +12,7 @@ from ..settings import PRESETS, Settings, flag
 
 # Files of this machine, what the page does by itself, another spelling: nobody chooses these here.
 WITHHELD = {
-    *("masks", "style_masks", "initial", "painter", "style", "preserve_colors"),
+    *("masks", "style_masks", "initial", "painter", "style", "refine", "preserve_colors"),
     *("checkpoint_output", "checkpoint_iterations", "progress_write", "progress_plot"),
     *("state_minutes", "resume", "overwrite", "print_iterations"),
     *("cache", "device", "cluster", "cluster_cpus", "cluster_gpus", "quiet", "debug", "alpha"),

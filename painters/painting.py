@@ -19,7 +19,6 @@ from ..tiles import Tile, grid
 from . import shares_of
 from .architecture import Painter, Section, prepared
 from .predictor import LEAST, adaptation, eyes
-from .refining import refiner
 
 # Bytes for each pixel and channel at the full size, at the peak, and whatever the size. Of the
 # paintbox at 2048x1536 pixels, 16 were measured on TensorFlow, 23 on PyTorch and 20 on JAX; of the
@@ -28,7 +27,7 @@ MEMORY, MEMORY_BASE = 30, 0.5e9
 TILE = 1024  # pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Embedding:
     """What a painter for any style makes of paintings."""
 
@@ -37,14 +36,15 @@ class Embedding:
 
     @classmethod
     def mixed(cls, embeddings: Sequence[Embedding], shares: Sequence[float]) -> Embedding:
-        """So much of each. The losses to several Gram matrices, by their shares, have the gradient
-        of the one to their mean."""
+        """Their mean by shares that sum to 1: the losses to several Gram matrices, by such shares,
+        have the gradient of the loss to their mean."""
 
-        def mean(*values):
+        def mean(values):
             return sum(np.float32(share) * value for share, value in zip(shares, values))
 
-        grams = tree.map_structure(mean, *(dict(one.grams) for one in embeddings))
-        return cls(mean(*(one.vector for one in embeddings)), grams)
+        layers = embeddings[0].grams
+        grams = {layer: mean([one.grams[layer] for one in embeddings]) for layer in layers}
+        return cls(mean([one.vector for one in embeddings]), grams)
 
 
 def paint(
@@ -57,6 +57,7 @@ def paint(
     styles: Sequence[np.ndarray] = (),
     strength: float = 1.0,
     refine: int = 0,
+    device: str | None = None,
 ) -> np.ndarray:
     """Paint a picture: `paint(painter, photo, "wave")` in a style that the painter has learnt, or
     `paint(painter, photo, styles=[painting])` by a painter for any style.
@@ -74,9 +75,10 @@ def paint(
             many pictures.
         strength: 0..1, of a painter for any style: a part is the style that is seen in the picture
             itself, and as much of what the painter loses in that style is given back, so that at 0
-            the picture is as it was. Between 0 and 1, it is painted twice.
-        refine: of a painter for any style, how many steps of L-BFGS by the compact network follow,
-            see `refining`.
+            the picture is as it was. Between 0 and 1, it is painted and refined twice.
+        refine: of a painter for any style, how many steps of L-BFGS by the compact network follow
+            on the picture, for the objective of the recipe `ours`; see `refining`.
+        device: where it is refined, as in `Settings`.
 
     Returns:
         (H, W, 3) float32 RGB in 0..255.
@@ -84,9 +86,11 @@ def paint(
     Raises ValueError for a picture that is too small, a style that the painter does not have,
     styles of the other kind than the painter's, or what only one for any style does.
     """
-    if not painter.any_style and (strength != 1 or refine):
-        raise ValueError("the strength and the refining are of painters for any style")
-    style = _style(painter, style, styles, strength)
+    style = _style(painter, style, styles, strength, refine)
+    if refine:
+        from .refining import refiner  # with an optimiser, which painting alone does without
+
+        refined = refiner(device)
     height, width = picture.shape[:2]
     least = max(LEAST, 2 * painter.stride)  # what is less cannot be mirrored
     if min(height, width) < least:
@@ -101,15 +105,15 @@ def paint(
     x = ops.convert_to_numpy(painter.canvas(photograph, noise))
     x = _padded(x, painter.stride)
 
-    def painted(style):
-        shares = (style.vector if painter.any_style else style)[np.newaxis]
+    def painted(one):
+        shares = (one.vector if painter.any_style else one)[np.newaxis]
         if tile:
             found = _in_tiles(painter, x, shares, tile)
         else:
             found = painter.painted(*map(ops.convert_to_tensor, (x, shares)))
         found = np.clip(ops.convert_to_numpy(found)[0, :height, :width], 0, 255)
         if refine:
-            found = refiner()(found, photograph[0], style.grams, refine, tile)
+            found = refined(found, photograph[0], one.grams, refine, tile)
         return found
 
     if strength == 1:
@@ -154,10 +158,12 @@ def embed_styles(
     return Embedding.mixed(embeddings, [weight / sum(weights) for weight in weights])
 
 
-def _style(painter: Painter, style, styles, strength: float) -> np.ndarray | Embedding:
+def _style(painter: Painter, style, styles, strength: float, refine: int) -> np.ndarray | Embedding:
     """The shares of a painter's styles, or an embedding, from what `paint` is given."""
     if not painter.any_style:
-        if len(styles) or style is None or isinstance(style, Embedding):
+        if strength != 1 or refine:
+            raise ValueError("the strength and the refining are of painters for any style")
+        if len(styles) or not isinstance(style, (str, Mapping)):
             raise ValueError(
                 "the painter has learnt its styles, and takes no others: choose from "
                 f"{', '.join(painter.names)}"
@@ -166,6 +172,8 @@ def _style(painter: Painter, style, styles, strength: float) -> np.ndarray | Emb
         return np.array(shares_of(painter.names, style), np.float32)
     if not 0 <= strength <= 1:
         raise ValueError(f"the strength is from 0 to 1, not {strength}")
+    if refine < 0:
+        raise ValueError(f"a picture is refined by 0 steps or more, not {refine}")
     if len(styles):
         style = embed_styles(painter, styles)
     elif not isinstance(style, Embedding):
@@ -174,13 +182,26 @@ def _style(painter: Painter, style, styles, strength: float) -> np.ndarray | Emb
 
 
 def choose_tile(
-    painter: Painter, size: tuple[int, int], device: str | None, asked: str = "auto"
+    painter: Painter,
+    size: tuple[int, int],
+    device: str | None,
+    asked: str = "auto",
+    refine: int = 0,
 ) -> int:
     """The side of the tiles that are asked for, or with `auto` that the memory at hand asks for;
-    0 for the whole at once.
+    0 for the whole at once. `refine` is as for `paint`.
 
-    Raises ValueError for a pyramid, which has no tiles, where they are needed.
+    Raises ValueError for a pyramid, which has no tiles, where they are needed, and where not even
+    the smallest tile can be refined.
     """
+    if refine:
+        from .refining import refiner
+
+        tiles = (
+            refiner(device).choose_tile(size, refine, asked),
+            choose_tile(painter, size, device, asked),
+        )
+        return min(filter(None, tiles), default=0)
     if asked != "auto":
         if painter.is_pyramid and int(asked):
             raise ValueError("a pyramid does not paint in tiles: leave --tile out")

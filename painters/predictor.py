@@ -85,8 +85,8 @@ class Eyes:
 
     def look(self, picture: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Of a painting (H, W, 3) RGB in 0..255 of any size, its statistics, (1, `NUMBERS`), and
-        of each of `STYLE_LAYERS` the Gram matrix, (1, C, C): what has more than `SEEN` pixels is
-        seen smaller."""
+        of each of `STYLE_LAYERS` the Gram matrix, (1, C, C), all float32: what has more than
+        `SEEN` pixels is seen smaller."""
         height, width = picture.shape[:2]
         factor = min(1.0, (SEEN / (height * width)) ** 0.5)
         factor = max(factor, LEAST / min(height, width))
@@ -103,7 +103,7 @@ class Eyes:
         TensorFlow, single operations would keep a gigabyte."""
 
         def of_paintings(pictures):
-            pictures = ops.convert_to_tensor(pictures)
+            pictures = ops.convert_to_tensor(pictures, "float32")
             features = self._features(pictures)
             grams = {layer: gram_matrix(features[layer]) for layer in STYLE_LAYERS}
             return self._statistics(pictures, features), grams

@@ -1,36 +1,49 @@
-"""After a painter's one pass: a few gradients, by the compact network that it sees paintings with,
-of the objective that it has learnt.
+"""After a painter's one pass: a few steps of L-BFGS on the picture itself, by the compact network.
 
-What a painter for any style has not learnt of a painting, the painting's own Gram matrices say. A
-gradient of the compact network costs half as much as the pass itself, and the first ones take the
-most off the loss.
+What a painter for any style has not learnt of a painting, the painting's own Gram matrices say. The
+compact network sees them when it looks at the painting, and its gradient costs as much as the pass;
+the first ones take the most off the loss.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from keras import ops
 
-from .. import networks, vgg
+from .. import backend, losses, networks, tiles, vgg
 from ..minimise.lbfgs import LBFGS
 from ..objective import Objectives
-from ..settings import RECIPES, Settings
+from ..settings import PRESETS, RECIPES, Settings
 
-# What painters learn by default; L-BFGS works in the cosine transform, as in the preset `fast`.
-SETTINGS = Settings(**RECIPES["ours"].settings, lbfgs_frequency=0.35)
+# The objective that painters learn by default, and the coordinates of the preset `fast`.
+SETTINGS = Settings(
+    **RECIPES["ours"].settings,
+    optimizer="lbfgs",
+    lbfgs_frequency=PRESETS["fast"].settings["lbfgs_frequency"],
+)
 FIRST_STEP = 2.0  # grey levels that the first step moves a pixel, on average
-BLANK = np.zeros((16, 16, 3), np.float32)
+MOST_KEPT = 4  # sizes of pictures, of which what is compiled is kept
+BLANK = np.zeros((64, 64, 3), np.float32)  # in place of a style whose Gram matrices are known
 
 
 class Refiner:
-    """Refines pictures; those of one size share all that is compiled."""
+    """Refines pictures on a device; those of one size share all that is compiled."""
 
-    def __init__(self):
+    def __init__(self, device: str | None = None):
+        """`device` is as in `Settings`, and has the arithmetic of float32 from here on."""
+        self.settings = replace(SETTINGS, device=device)
         self._parameters = vgg.load(networks.COMPACT)
-        self._objectives = Objectives()
+        self._objectives = Objectives(MOST_KEPT)
+        backend.arithmetic(self.settings.precision, device)
+
+    def choose_tile(self, size: tuple[int, int], steps: int, asked: str = "auto") -> int:
+        """As `tiles.choose_tile`, for a picture of this width and height."""
+        settings = replace(self.settings, lbfgs_memory=max(1, steps), tile=asked)
+        return tiles.choose_tile([size], settings, self._parameters)
 
     def __call__(
         self,
@@ -40,25 +53,33 @@ class Refiner:
         steps: int,
         tile: int = 0,
     ) -> np.ndarray:
-        """A painted picture after some steps of L-BFGS, each of which costs a gradient.
+        """A painted picture after so many evaluations of the gradient, and a step for each that
+        went well. The last step is not evaluated any more; where a line search is under way, the
+        best picture so far is the result.
 
         Args:
             painted, photograph: (H, W, 3) RGB in 0..255.
-            grams: of the style's layers, (1, C, C) each, from `Eyes.look`.
-            steps: how many.
+            grams: of the style's layers, (1, C, C) float32 each, from `Eyes.look`.
+            steps: at least 1.
             tile: the side of the tiles in pixels; 0 for the whole at once.
 
         Returns:
             (H, W, 3) float32 RGB in 0..255.
         """
-        objective = self._objectives(photograph, [BLANK], SETTINGS, self._parameters, tile)
         style = {layer: ops.convert_to_tensor(gram) for layer, gram in grams.items()}
-        objective.targets = [[style] if term.name == "style" else None for term in objective.terms]
+        targets = [
+            term.target([[style]]) if isinstance(term, losses.Gram) else None
+            for term in losses.terms(self.settings, styles=1)
+        ]
+        objective = self._objectives(
+            *(photograph, [BLANK], self.settings, self._parameters, tile), targets=targets
+        )
         mean_pixel = self._parameters.mean_pixel
         start = vgg.preprocess(painted, mean_pixel)
-        minimiser = LBFGS(objective, start, SETTINGS, mean_pixel, first_step=FIRST_STEP)
+        minimiser = LBFGS(objective, start, self.settings, mean_pixel, first_step=FIRST_STEP)
         minimiser.advance(steps)
-        image = minimiser.best if minimiser.finished else minimiser.next
+        begins = minimiser.search is not None and not minimiser.search.trials
+        image = minimiser.next_point if begins and not minimiser.finished else minimiser.best
         return vgg.unprocess(minimiser.on.array(image), mean_pixel)
 
 

@@ -214,6 +214,12 @@ def read(job: Job, size: tuple[int, int]) -> tuple[Output, np.ndarray]:
     return Output.of(job, size), pictures.resize(pictures.read(job.content), *size)
 
 
+def how_of(settings: Settings) -> dict:
+    """What `paint` takes of the settings by name."""
+    strength = 1.0 if settings.strength is None else settings.strength
+    return {"strength": strength, "refine": settings.refine, "device": settings.device}
+
+
 def painted_by(
     painter, picture: np.ndarray, style, settings: Settings, has_content: bool
 ) -> tuple[np.ndarray, int]:
@@ -221,10 +227,9 @@ def painted_by(
     how many pixels."""
     from ..painters.painting import choose_tile, paint
 
-    tile = choose_tile(painter, picture.shape[1::-1], settings.device, settings.tile)
-    strength = 1.0 if settings.strength is None else settings.strength
-    how = dict(strength=strength, refine=settings.refine)
-    painted = paint(painter, picture, style, settings.seed, tile, **how)
+    size, refine = picture.shape[1::-1], settings.refine
+    tile = choose_tile(painter, size, settings.device, settings.tile, refine)
+    painted = paint(painter, picture, style, settings.seed, tile, **how_of(settings))
     if settings.colors == "content" and has_content:
         painted = pictures.preserve_colors(painted, picture, settings.color_space)
     return painted, tile

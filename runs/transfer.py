@@ -239,8 +239,10 @@ def first_picture(content: np.ndarray, styles, settings: Settings) -> np.ndarray
         style = painting.embed_styles(painter, styles, settings.style_shares(len(styles)))
     else:
         style = painters.shares_asked(painter.names, settings.style, settings)
-    tile = painting.choose_tile(painter, content.shape[1::-1], settings.device)
-    return painting.paint(painter, content, style, settings.seed, tile, refine=settings.refine)
+    size, refine = content.shape[1::-1], settings.refine
+    tile = painting.choose_tile(painter, size, settings.device, refine=refine)
+    how = {"refine": refine, "device": settings.device}
+    return painting.paint(painter, content, style, settings.seed, tile, **how)
 
 
 @functools.lru_cache(maxsize=1)

@@ -138,18 +138,18 @@ def test_the_preconditioner_is_symmetric_and_alike_on_both():
 @pytest.mark.slow
 @pytest.mark.parametrize("frequency", [0, 0.35])
 @pytest.mark.parametrize("every", [None, 7])
-def test_a_run_goes_on_bit_for_bit_from_anywhere(arithmetic, frequency, every, monkeypatch):
-    monkeypatch.setattr(lbfgs, "FIRST_STEP", 0.01)  # far too short: the first search is long
+def test_a_run_goes_on_bit_for_bit_from_anywhere(arithmetic, frequency, every):
+    short = {"first_step": 0.01}  # far too short: the first search is long
     chosen = settings(lbfgs_frequency=frequency, lbfgs_memory=3, lbfgs_round=every)
     function = quadratic(2 * start(1), 30)  # in part out of the box
-    whole, states, tried = LBFGS(function, start(), chosen, MEAN), [], []
+    whole, states, tried = LBFGS(function, start(), chosen, MEAN, **short), [], []
     for _ in range(31):
         states.append(whole.state())
         tried.append(whole.search.trials if whole.search else 0)
         whole.advance(1)
     assert max(tried) > 2  # some states are from the middle of a line search
     for n, state in list(enumerate(states))[:: 1 if arithmetic == "host" else 9]:
-        again = LBFGS(function, np.zeros(SHAPE, np.float32), chosen, MEAN, state)
+        again = LBFGS(function, np.zeros(SHAPE, np.float32), chosen, MEAN, state, **short)
         assert (n > 0) == (again.losses is not None)
         again.advance(31 - n)
         for one, other in zip(again.state(), whole.state(), strict=True):

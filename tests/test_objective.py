@@ -756,3 +756,19 @@ def test_without_content_or_styles_it_is_the_rest_whole_and_tiled(network, missi
         got, gradient = Objective(content, styles, s, network, tile).gradient(image)
         assert got.total == pytest.approx(wanted.total, rel=1e-4)
         assert np.abs(gradient - whole).max() < 1e-4 * np.abs(whole).max()
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("tile", [0, 32])
+@pytest.mark.parametrize("style_loss", ["mean", "wasserstein"])
+def test_what_is_compiled_for_one_style_serves_another(network, tile, style_loss):
+    content, image = picture(48, 64), picture(48, 64, 5)[np.newaxis] - network.mean_pixel
+    image, given = image.astype("f4"), (settings(style_loss=style_loss), network, tile)
+    one, other = (Objective(content, [picture(40, 40, seed)], *given) for seed in (2, 3))
+    first = one.gradient(image)[1], one.evaluate(image).total
+    again = Objective(content, [picture(40, 40)], *given, targets=other.targets, like=one)
+    wanted = other.gradient(image)[1]
+    assert np.abs(again.gradient(image)[1] - wanted).max() < 1e-4 * np.abs(wanted).max()
+    assert np.abs(first[0] - wanted).max() > 1e-2 * np.abs(wanted).max()
+    assert again.evaluate(image).total == pytest.approx(other.evaluate(image).total, rel=1e-5)
+    assert first[1] != pytest.approx(other.evaluate(image).total, rel=1e-2)

@@ -469,6 +469,7 @@ def test_a_frame_that_is_a_bomb_is_not_decoded(clip, monkeypatch):
         (2, "--end 1 is not after --start 2", ["--start", "2", "--end", "1"]),
         (2, "clip.mp4 would be written over the input", ["--output", "clip.mp4"]),
         (1, "the folder away does not exist", ["--output", "away/out.mp4"]),
+        (2, "--refine changes nothing without --painter", ["--refine", "2"]),
         (2, "--quality must be at most 51", ["--quality", "52"]),
         (2, "--passes hold frames", ["--passes", "2", "--temporal-weight", "0"]),
         (2, "did you mean --temporal-weight", ["--temporal-wieght", "0"]),

@@ -16,6 +16,7 @@ from ..objective import Objectives
 from ..painters.painting import choose_tile, paint
 from ..pictures import Masks
 from ..runs import transfer
+from ..runs.painting import how_of
 from ..runs.transfer import Networks
 from ..settings import Film, Settings
 from . import flow
@@ -143,10 +144,9 @@ class Painting:
             size: width and height of the frames.
         """
         self.painter, self.style, self.seed = painter, style, settings.seed
-        self.tile = choose_tile(painter, size, settings.device, settings.tile)
+        s, self.how = settings, how_of(settings)
+        self.tile = choose_tile(painter, size, s.device, s.tile, s.refine)
         self.weight = film.hold(False)
-        strength = 1.0 if settings.strength is None else settings.strength
-        self.how = dict(strength=strength, refine=settings.refine)
 
     def __call__(self, content: np.ndarray, held: Held | None = None, initial=None) -> np.ndarray:
         """(H, W, 3) float32 in 0..255, as `Optimiser` does; it begins with nothing."""

@@ -9,7 +9,10 @@ import sys
 import typing
 from collections.abc import Container, Mapping
 
-from ..settings import PROGRAM, flag
+from ..settings import PROGRAM, Settings, flag
+
+# Flags of the main command, which not all commands have.
+OF_MAIN = {flag(f.name) for f in dataclasses.fields(Settings)} | {"--preset", "--like"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,6 +34,8 @@ class Parser(argparse.ArgumentParser):
         for word in getattr(self, "_words", ()):
             name = word.partition("=")[0]
             if word.startswith("--") and name not in flags:
+                if self.prog != PROGRAM and name in OF_MAIN:
+                    return f"; {name} is of {PROGRAM} without {self.prog.removeprefix(PROGRAM)[1:]}"
                 close = difflib.get_close_matches(name, flags, n=1)
                 return f"; did you mean {close[0]}, not {name}?" if close else ""
         return ""

@@ -175,7 +175,10 @@ def check_any_style(name: str, config: dict, **asked) -> None:
     """
     for setting, value in asked.items():
         if value is not None and not config["any_style"]:
-            raise ValueError(f"{flag(setting)} is of painters for any style, and {name} is none")
+            raise ValueError(
+                f"{flag(setting)} is of painters for any style, as any is, and {name} is none: "
+                "leave it out"
+            )
 
 
 def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Settings) -> dict:

@@ -90,6 +90,8 @@ def run(job: PaintingJob, load: Callable[[str], Painter] = painters.load) -> int
                     return None
                 size = sizes.get(one.output) or checked(one)
                 output, picture = read(one, size)
+                if s.refine and not is_many:
+                    reporter.say("painting {}x{} pixels, {} steps more".format(*size, s.refine))
                 how = style(one, picture)
                 painted, tile = painted_by(painter, picture, how, s, bool(one.content))
                 write(one, output, painted, tile, about, reporter)

@@ -525,7 +525,11 @@ RUN = ("--content", "content.png", "--output", "out.png", "--painter", "any.kera
         ),
         ((*APPLY, "named.keras", "--strength", "0.5"), 1, "--strength is of painters for any"),
         ((*APPLY, "any.keras", "--styles", "style.png", "--strength", "2"), 2, "at most 1"),
-        ((*APPLY, "named.keras", "--refine", "2"), 1, "--refine is of painters for any style"),
+        (
+            (*APPLY, "named.keras", "--refine", "2"),
+            1,
+            "--refine is of painters for any style, as any is",
+        ),
         ((*APPLY, "any.keras", "--styles", "style.png", "--refine", "-1"), 2, "at least 0"),
         (
             ("--content", "content.png", "--output", "out.png", "--refine", "2"),
@@ -535,7 +539,7 @@ RUN = ("--content", "content.png", "--output", "out.png", "--painter", "any.kera
         (
             (*RUN[:-1], "named.keras", "--style", "a", "--styles", "style.png", "--refine", "2"),
             1,
-            "--refine is of painters for any style",
+            "--refine is of painters for any style, as any is",
         ),
         ((*APPLY, "any.keras", "--styles", "none.png"), 1, "none.png"),
         ((*APPLY, "any.keras", "--styles", "text.png"), 1, "text.png is not a picture"),

@@ -531,6 +531,7 @@ RUN = ("--content", "content.png", "--output", "out.png", "--painter", "any.kera
             "--refine is of painters for any style, as any is",
         ),
         ((*APPLY, "any.keras", "--styles", "style.png", "--refine", "-1"), 2, "at least 0"),
+        ((*APPLY, "any.keras", "--preset", "fast"), 2, "--preset is of neural-style without apply"),
         (
             ("--content", "content.png", "--output", "out.png", "--refine", "2"),
             2,

@@ -10,7 +10,8 @@
 `loss` judges what a painter makes of photographs it was not trained on by an objective of this
 program, and sets it beside what published networks reach, from a file of their losses.
 `evaluations` is the measure of arXiv 1603.08155: how many evaluations of L-BFGS from noise reach
-the loss of the painted picture, as it is or refined. `start` is what the preset `fast` saves where it begins with it.
+the loss of the painted picture, as it is or refined. `start` is what the preset `fast` saves where
+it begins with it.
 """
 
 from __future__ import annotations

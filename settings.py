@@ -314,8 +314,7 @@ class Settings:
     refine: int = _option(
         0,
         START,
-        "how many steps of L-BFGS, by the compact network, follow on the picture of a painter for "
-        "any style",
+        "how many steps of L-BFGS, by the compact network, follow on the painter's picture",
         least=0,
         meta="STEPS",
     )

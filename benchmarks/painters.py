@@ -162,7 +162,7 @@ def seconds(arguments: argparse.Namespace) -> None:
             for one, times in took.items():
                 how = embed_styles(one, [photo]) if one.any_style else one.names[0]
                 began = time.perf_counter()
-                refine = arguments.refine if one.any_style else 0
+                refine = arguments.refine if one.is_decoder else 0
                 paint(one, photo, how, tile=arguments.tile, refine=refine)
                 times.append(time.perf_counter() - began)
         ours, theirs = (times[1:] for times in took.values())
@@ -193,7 +193,7 @@ def main() -> None:
         "--refine",
         type=int,
         default=0,
-        help="steps, of a painter for any style; not in `start`",
+        help="steps, after the pass; not in `start`",
     )
     parser.add_argument("--most", type=int, help="of the photographs; all of them if not given")
     parser.add_argument("--iterations", type=int, default=300, help="of L-BFGS, at most")

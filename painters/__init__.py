@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files
-from ..settings import PROGRAM, Settings, Training, flag
+from ..settings import PROGRAM, Settings, Training
 
 if TYPE_CHECKING:
     from .architecture import Painter
@@ -166,19 +166,24 @@ def check_styles(
         )
 
 
-def check_any_style(name: str, config: dict, **asked) -> None:
-    """Raise ValueError for a setting that was asked for, and is of painters for any style alone.
+def check_how(
+    name: str, config: dict, strength: float | None = None, refine: int | None = None
+) -> None:
+    """Raise ValueError for a strength, or steps to refine by, that a painter does not take.
 
     Args:
         name, config: of the painter.
-        asked: settings by name; None for one that was not asked for.
+        strength, refine: as in `Settings`; None for what was not asked for.
     """
-    for setting, value in asked.items():
-        if value is not None and not config["any_style"]:
-            raise ValueError(
-                f"{flag(setting)} is of painters for any style, as any is, and {name} is none: "
-                "leave it out"
-            )
+    if strength is not None and not config["any_style"]:
+        raise ValueError(
+            f"--strength is of painters for any style, as any is, and {name} is none: leave it out"
+        )
+    if refine and config["architecture"] != "decoder":
+        raise ValueError(
+            f"--refine is of decoders, as the painters in the package are, and {name} is none: "
+            "leave it out"
+        )
 
 
 def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Settings) -> dict:

@@ -18,7 +18,16 @@ from keras import ops
 from .. import backend
 from ..settings import Training
 from . import ARGUMENTS, COLOURS, EMBEDDING, SHARES, STATISTICS
-from .predictor import MIDDLE, REACH, StylePredictor, adaptation, by_layer, eyes, of_adapted
+from .predictor import (
+    GRAMS,
+    MIDDLE,
+    REACH,
+    StylePredictor,
+    adaptation,
+    by_layer,
+    eyes,
+    of_adapted,
+)
 
 EPSILON = 1e-5  # added to the variances
 RESIDUAL = (32, 64, 128)  # channels at the full, half and quarter size
@@ -26,7 +35,7 @@ BLOCKS = 5  # residual ones
 PYRAMID, LEVELS = 8, 6  # channels of each level alone, and how many there are
 DECODER = (56, 112, 216)  # channels at half, a quarter and an eighth of the size
 # The names of what each style has of its own: what is learnt, and how its painting looks.
-STYLE_VARIABLES = ("style_scale", "style_shift", "style_statistics")
+STYLE_VARIABLES = ("style_scale", "style_shift", "style_statistics", "style_grams")
 
 
 class ReflectedConv2D(keras.layers.Conv2D):
@@ -99,7 +108,7 @@ class StyleNormalization(keras.layers.Layer):
 
     def build(self, shape, *_):
         channels = shape[-1]
-        scale, shift, _ = STYLE_VARIABLES
+        scale, shift, *_ = STYLE_VARIABLES
         self.scale = self.add_weight(shape=(self.styles, channels), initializer="ones", name=scale)
         self.shift = self.add_weight(shape=(self.styles, channels), initializer="zeros", name=shift)
         if self.batch is not None:
@@ -240,12 +249,10 @@ class Painter(keras.Model):
             self.predictor = StylePredictor()
             self.predictor.build()
         elif self.is_decoder:
-            self.style_statistics = self.add_weight(
-                shape=(styles, STATISTICS),
-                initializer="ones",
-                trainable=False,
-                name=STYLE_VARIABLES[2],
-            )
+            kept = dict(initializer="ones", trainable=False)
+            *_, statistics, grams = STYLE_VARIABLES
+            self.style_statistics = self.add_weight((styles, STATISTICS), name=statistics, **kept)
+            self.style_grams = self.add_weight((styles, GRAMS), name=grams, **kept)
 
         def section(*convolutions, **how):
             return Section(convolutions, styles, normalization, **how)
@@ -406,8 +413,8 @@ class Painter(keras.Model):
         if is_new:
             own += [(last.scale, wanted.std(0)), (last.shift, wanted.mean(0))]
         if self.is_decoder:
-            seen, _ = self.eyes.look(picture)
-            own.append((self.style_statistics, of_adapted(seen)[0]))
+            seen, grams = self.eyes.look(picture)
+            own += [(self.style_statistics, of_adapted(seen)[0]), (self.style_grams, grams[0])]
         for variable, value in own:
             values = ops.convert_to_numpy(variable.value).copy()
             values[style] = value
@@ -464,23 +471,25 @@ class Painter(keras.Model):
             new.assign(values)
         return other, first
 
-    def with_named(self, embeddings: np.ndarray, styles: Sequence[dict]) -> Painter:
+    def with_named(self, embeddings: Sequence, styles: Sequence[dict]) -> Painter:
         """A painter with the same convolutions that paints in styles of its own as this one, for
         any style, does with their embeddings.
 
         Args:
-            embeddings: (n, `EMBEDDING`).
+            embeddings: from `embed_styles`.
             styles: what is known of each, its "name" at least.
         """
         arguments = self.arguments | {"styles": len(embeddings), "any_style": False}
         other = Painter(**arguments, about={**self.about, "styles": [*styles]})
-        shares, statistics = np.split(embeddings, [SHARES], axis=1)
+        vectors = np.stack([one.vector for one in embeddings])
+        shares, statistics = np.split(vectors, [SHARES], axis=1)
         for old, new in zip(self.sections, other.sections):
             for one, its in zip(old.convolutions, new.convolutions):
                 its.set_weights(one.get_weights())
             for one, its in zip(old.normalizations, new.normalizations):
                 its.set_weights([shares @ values for values in one.get_weights()])
         other.style_statistics.assign(statistics)
+        other.style_grams.assign(np.stack([one.grams for one in embeddings]))
         return other
 
     def get_config(self):

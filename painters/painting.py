@@ -29,22 +29,20 @@ TILE = 1024  # pixels
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """What a painter for any style makes of paintings."""
+    """What a painter for any style makes of paintings, or how much of each style one that has
+    learnt its own is asked for."""
 
-    vector: np.ndarray  # (`EMBEDDING`,) float32, that the painter paints by
-    grams: Mapping[str, np.ndarray]  # layer -> (1, C, C) float32, by which a picture is refined
+    vector: np.ndarray  # (`EMBEDDING`,) or (styles,) float32, that the painter paints by
+    grams: np.ndarray | None  # (`GRAMS`,) float32, by which the picture is refined
 
     @classmethod
     def mixed(cls, embeddings: Sequence[Embedding], shares: Sequence[float]) -> Embedding:
         """Their mean by shares that sum to 1: the losses to several Gram matrices, by such shares,
         have the gradient of the loss to their mean."""
 
-        def mean(values):
-            return sum(np.float32(share) * value for share, value in zip(shares, values))
-
-        layers = embeddings[0].grams
-        grams = {layer: mean([one.grams[layer] for one in embeddings]) for layer in layers}
-        return cls(mean([one.vector for one in embeddings]), grams)
+        shares = np.array(shares, np.float32)
+        each = zip(*((one.vector, one.grams) for one in embeddings))
+        return cls(*(shares @ np.stack(values) for values in each))
 
 
 def paint(
@@ -76,15 +74,15 @@ def paint(
         strength: 0..1, of a painter for any style: a part is the style that is seen in the picture
             itself, and as much of what the painter loses in that style is given back, so that at 0
             the picture is as it was. Between 0 and 1, it is painted and refined twice.
-        refine: of a painter for any style, how many steps of L-BFGS by the compact network follow
-            on the picture, for the objective of the recipe `ours`; see `refining`.
+        refine: of a decoder, how many steps of L-BFGS by the compact network follow on the
+            picture, for the objective of the recipe `ours`; see `refining`.
         device: where it is refined, as in `Settings`.
 
     Returns:
         (H, W, 3) float32 RGB in 0..255.
 
     Raises ValueError for a picture that is too small, a style that the painter does not have,
-    styles of the other kind than the painter's, or what only one for any style does.
+    styles of the other kind than the painter's, or what such a painter does not do.
     """
     style = _style(painter, style, styles, strength, refine)
     if refine:
@@ -106,7 +104,7 @@ def paint(
     x = _padded(x, painter.stride)
 
     def painted(one):
-        shares = (one.vector if painter.any_style else one)[np.newaxis]
+        shares = one.vector[np.newaxis]
         if tile:
             found = _in_tiles(painter, x, shares, tile)
         else:
@@ -154,26 +152,31 @@ def embed_styles(
     for style in styles:
         statistics, grams = eyes().look(style)
         vector = ops.convert_to_numpy(painter.predictor(ops.convert_to_tensor(statistics)))[0]
-        embeddings.append(Embedding(vector, grams))
+        embeddings.append(Embedding(vector, grams[0]))
     return Embedding.mixed(embeddings, [weight / sum(weights) for weight in weights])
 
 
-def _style(painter: Painter, style, styles, strength: float, refine: int) -> np.ndarray | Embedding:
-    """The shares of a painter's styles, or an embedding, from what `paint` is given."""
+def _style(painter: Painter, style, styles, strength: float, refine: int) -> Embedding:
+    """What is painted by, from what `paint` is given."""
+    if refine and not painter.is_decoder:
+        raise ValueError("only what a decoder paints is refined")
+    if refine < 0:
+        raise ValueError(f"a picture is refined by 0 steps or more, not {refine}")
     if not painter.any_style:
-        if strength != 1 or refine:
-            raise ValueError("the strength and the refining are of painters for any style")
+        if strength != 1:
+            raise ValueError("the strength is of painters for any style")
         if len(styles) or not isinstance(style, (str, Mapping)):
             raise ValueError(
                 "the painter has learnt its styles, and takes no others: choose from "
                 f"{', '.join(painter.names)}"
             )
         style = {style: 1.0} if isinstance(style, str) else style
-        return np.array(shares_of(painter.names, style), np.float32)
+        shares, grams = np.array(shares_of(painter.names, style), np.float32), None
+        if painter.is_decoder:
+            grams = shares @ ops.convert_to_numpy(painter.style_grams)
+        return Embedding(shares, grams)
     if not 0 <= strength <= 1:
         raise ValueError(f"the strength is from 0 to 1, not {strength}")
-    if refine < 0:
-        raise ValueError(f"a picture is refined by 0 steps or more, not {refine}")
     if len(styles):
         style = embed_styles(painter, styles)
     elif not isinstance(style, Embedding):

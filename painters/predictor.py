@@ -27,6 +27,7 @@ MIDDLE, REACH = 127.5, 150.0  # of the colours
 # Of a painting: mean and spread of each colour, and of each feature of the compact network's.
 CHANNELS = dict(zip(STYLE_LAYERS, (16, 32, 64, 128, 128)))
 NUMBERS = COLOURS + 2 * sum(CHANNELS.values())
+GRAMS = sum(channels * (channels + 1) // 2 for channels in CHANNELS.values())
 HIDDEN = 192  # units
 FLAT = 0.1  # added to the spread of a feature, lest the logarithm of a flat one be anything
 # Added to the variances of a photograph's features, of their mean: lest what hardly varies become
@@ -83,10 +84,10 @@ class Eyes:
         """`features` as a compiled function."""
         return backend.compiled(self.features, self._first)
 
-    def look(self, picture: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def look(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of a painting (H, W, 3) RGB in 0..255 of any size, its statistics, (1, `NUMBERS`), and
-        of each of `STYLE_LAYERS` the Gram matrix, (1, C, C), all float32: what has more than
-        `SEEN` pixels is seen smaller."""
+        the upper triangles of the Gram matrices of `STYLE_LAYERS`, (1, `GRAMS`), float32 both:
+        what has more than `SEEN` pixels is seen smaller."""
         height, width = picture.shape[:2]
         factor = min(1.0, (SEEN / (height * width)) ** 0.5)
         factor = max(factor, LEAST / min(height, width))
@@ -105,8 +106,11 @@ class Eyes:
         def of_paintings(pictures):
             pictures = ops.convert_to_tensor(pictures, "float32")
             features = self._features(pictures)
-            grams = {layer: gram_matrix(features[layer]) for layer in STYLE_LAYERS}
-            return self._statistics(pictures, features), grams
+            grams = [
+                ops.take(ops.reshape(gram_matrix(features[layer]), (-1, n * n)), _upper(n), axis=1)
+                for layer, n in CHANNELS.items()
+            ]
+            return self._statistics(pictures, features), ops.concatenate(grams, axis=1)
 
         return backend.compiled(of_paintings, self.network)
 
@@ -117,6 +121,23 @@ def eyes(precision: str = "float32") -> Eyes:
 
 
 _eyes = functools.cache(Eyes)
+
+
+def _upper(n: int) -> np.ndarray:
+    """Where the upper triangle of an (n, n) matrix is among its numbers."""
+    return np.flatnonzero(np.triu(np.ones((n, n))))
+
+
+def gram_matrices(triangles: np.ndarray) -> dict[str, np.ndarray]:
+    """From (`GRAMS`,), as `Eyes.look` gives them, the Gram matrix of each layer, (1, C, C)."""
+    at, found = 0, {}
+    for layer, n in CHANNELS.items():
+        size = n * (n + 1) // 2
+        upper = np.zeros((n, n), np.float32)
+        upper.flat[_upper(n)] = triangles[at : at + size]
+        found[layer] = (upper + np.triu(upper, 1).T)[np.newaxis]
+        at += size
+    return found
 
 
 def adaptation(mean, variance, wanted_mean, wanted_spread):

@@ -1,14 +1,13 @@
 """After a painter's one pass: a few steps of L-BFGS on the picture itself, by the compact network.
 
-What a painter for any style has not learnt of a painting, the painting's own Gram matrices say. The
-compact network sees them when it looks at the painting, and its gradient costs as much as the pass;
-the first ones take the most off the loss.
+What a painter has not learnt of a painting, the painting's own Gram matrices say. The compact
+network sees them when it looks at the painting, and a decoder of named styles keeps them. Its
+gradient costs as much as the pass, and the first ones take the most off the loss.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from .. import backend, losses, networks, tiles, vgg
 from ..minimise.lbfgs import LBFGS
 from ..objective import Objectives
 from ..settings import PRESETS, RECIPES, Settings
+from .predictor import gram_matrices
 
 # The objective that painters learn by default, and the coordinates of the preset `fast`.
 SETTINGS = Settings(
@@ -49,7 +49,7 @@ class Refiner:
         self,
         painted: np.ndarray,
         photograph: np.ndarray,
-        grams: Mapping[str, np.ndarray],
+        grams: np.ndarray,
         steps: int,
         tile: int = 0,
     ) -> np.ndarray:
@@ -59,14 +59,14 @@ class Refiner:
 
         Args:
             painted, photograph: (H, W, 3) RGB in 0..255.
-            grams: of the style's layers, (1, C, C) float32 each, from `Eyes.look`.
+            grams: of the style, (`GRAMS`,) float32, as `Eyes.look` gives them.
             steps: at least 1.
             tile: the side of the tiles in pixels; 0 for the whole at once.
 
         Returns:
             (H, W, 3) float32 RGB in 0..255.
         """
-        style = {layer: ops.convert_to_tensor(gram) for layer, gram in grams.items()}
+        style = {k: ops.convert_to_tensor(gram) for k, gram in gram_matrices(grams).items()}
         targets = [
             term.target([[style]]) if isinstance(term, losses.Gram) else None
             for term in losses.terms(self.settings, styles=1)

@@ -66,8 +66,8 @@ def check_painter(job: Job) -> None:
         if config["any_style"]:
             painters.check_styles(settings.painter, config, settings.style, job.styles)
         else:
-            painters.check_any_style(settings.painter, config, refine=settings.refine or None)
             painters.shares_asked(painters.styles(config), settings.style, settings)
+        painters.check_how(settings.painter, config, refine=settings.refine)
         if not config["of_photographs"]:
             raise ValueError(f"{settings.painter} paints textures, and no photographs")
 

@@ -112,7 +112,7 @@ def asked(job: PaintingJob) -> list[Job]:
     """
     config, s = painters.read_config(job.painter), job.settings
     painters.check_styles(job.painter, config, job.style, job.styles)
-    painters.check_any_style(job.painter, config, strength=s.strength, refine=s.refine or None)
+    painters.check_how(job.painter, config, s.strength, s.refine)
     if config["of_photographs"] and not job.contents:
         raise ValueError(f"{job.painter} paints photographs: name one with --content")
     if job.contents and not config["of_photographs"]:

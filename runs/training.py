@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+import math
 import shutil
 import sys
 from dataclasses import dataclass
@@ -235,9 +236,10 @@ def _train(job: TrainingJob, styles, drawn, paths, begun, test, signals) -> int:
     ]
     if not goes_on:  # all that could be wrong has been looked at: what was there may go
         _begin_state(job, asked, precision)
+    learnt = sum(math.prod(one.shape) for one in painter.trainable_variables)
     _say(
         job,
-        f"painter: {painter.architecture}, {painter.count_params():,} parameters; judged by "
+        f"painter: {painter.architecture}, {learnt:,} parameters; judged by "
         f"{f'{s.warm_start}, and then ' if len(judges) > 1 else ''}{used.path}, {precision}, "
         f"{backend.NAME} on {backend.device_name(s.device)}",
     )
@@ -370,7 +372,6 @@ def _keeps_styles(job: TrainingJob, begun: dict | None) -> bool:
 
 def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple[Painter, int]:
     """The painter to train, and the number of the first of its styles that are trained."""
-    import numpy as np
 
     from ..painters.architecture import Painter
     from ..painters.painting import embed_styles
@@ -396,8 +397,8 @@ def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple
         painter = painters.load(job.onto)
         painter.trainable = True
         if not t.any:
-            embeddings = [embed_styles(painter, [style]).vector for style in styles]
-            painter = painter.with_named(np.stack(embeddings), named)
+            embeddings = [embed_styles(painter, [style]) for style in styles]
+            painter = painter.with_named(embeddings, named)
     else:
         before = painters.load(job.onto)
         known = painters.styles(begun)

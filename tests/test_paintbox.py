@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keras import ops
 from neural_style_keras import files, painters
 from neural_style_keras import pictures as images
 from neural_style_keras.painters.painting import paint
+from neural_style_keras.painters.predictor import eyes
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +22,15 @@ def test_the_paintbox_paints_the_same_everywhere():
     wanted = images.read(Path(__file__).parent / "reference" / "paintbox.png")
     assert np.abs(painted - wanted).max() <= 1
     assert min(photo.std() for photo in np.split(painted, 3, axis=1)) > 20
+
+
+def test_the_paintbox_knows_how_its_styles_look():
+    """The two that are drawn here: what it is refined by is what the compact network sees."""
+    painter = painters.load("paintbox")
+    for name in ("swirls", "embers"):
+        seen = eyes().look(images.read(ROOT / "examples" / f"{name}.jpg"))[1][0]
+        kept = ops.convert_to_numpy(painter.style_grams)[painter.names.index(name)]
+        assert np.linalg.norm(kept - seen) < 0.01 * np.linalg.norm(seen)
 
 
 @pytest.mark.every_backend

@@ -120,7 +120,7 @@ def run(
     if not job.is_optimised:
         config = painters.read_config(s.painter)
         painters.check_styles(s.painter, config, s.style, job.styles)
-        painters.check_any_style(s.painter, config, strength=s.strength)
+        painters.check_how(s.painter, config, s.strength)
     checks.check_normalization(s)
     styles = [pictures.size(path) for path in job.styles]
     clip = reading.probe(job.content)

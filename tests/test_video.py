@@ -215,7 +215,7 @@ def test_later_frames_compile_nothing_and_are_what_a_new_optimiser_makes_of_them
 
     traced, built = [], []
     losses, begin = Objective._losses, Statistics.__init__
-    monkeypatch.setattr(Objective, "_losses", lambda self, s: traced.append(1) or losses(self, s))
+    monkeypatch.setattr(Objective, "_losses", lambda self, *s: traced.append(1) or losses(self, *s))
     monkeypatch.setattr(
         Statistics, "__init__", lambda self, *a, **k: built.append(1) or begin(self, *a, **k)
     )

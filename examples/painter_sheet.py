@@ -71,11 +71,9 @@ def columns_of(painter, styles: dict[str, np.ndarray], arguments: argparse.Names
         one, other = styles.values()
         mixtures = (embed_styles(painter, [one, other], [x, 1 - x]) for x in steps)
         return {f"{x:.2f}": {"style": style} for x, style in zip(steps, mixtures)}
+    title = "{}, {} steps" if len(arguments.refine) > 1 else "{}"
     return {
-        f"{name}, {n} steps" if len(arguments.refine) > 1 else name: {
-            "styles": [style],
-            "refine": n,
-        }
+        title.format(name, n): {"styles": [style], "refine": n}
         for name, style in styles.items()
         for n in arguments.refine
     }

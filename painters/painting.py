@@ -33,13 +33,12 @@ class Embedding:
     learnt its own is asked for."""
 
     vector: np.ndarray  # (`EMBEDDING`,) or (styles,) float32, that the painter paints by
-    grams: np.ndarray | None  # (`GRAMS`,) float32, by which the picture is refined
+    grams: np.ndarray | None  # (`GRAMS`,) float32, by which the picture is refined, if it is
 
     @classmethod
     def mixed(cls, embeddings: Sequence[Embedding], shares: Sequence[float]) -> Embedding:
         """Their mean by shares that sum to 1: the losses to several Gram matrices, by such shares,
         have the gradient of the loss to their mean."""
-
         shares = np.array(shares, np.float32)
         each = zip(*((one.vector, one.grams) for one in embeddings))
         return cls(*(shares @ np.stack(values) for values in each))
@@ -172,7 +171,7 @@ def _style(painter: Painter, style, styles, strength: float, refine: int) -> Emb
             )
         style = {style: 1.0} if isinstance(style, str) else style
         shares, grams = np.array(shares_of(painter.names, style), np.float32), None
-        if painter.is_decoder:
+        if refine:
             grams = shares @ ops.convert_to_numpy(painter.style_grams)
         return Embedding(shares, grams)
     if not 0 <= strength <= 1:

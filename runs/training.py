@@ -372,7 +372,6 @@ def _keeps_styles(job: TrainingJob, begun: dict | None) -> bool:
 
 def _painter(job: TrainingJob, styles, begun: dict | None, asked: dict) -> tuple[Painter, int]:
     """The painter to train, and the number of the first of its styles that are trained."""
-
     from ..painters.architecture import Painter
     from ..painters.painting import embed_styles
 

@@ -241,8 +241,9 @@ def first_picture(content: np.ndarray, styles, settings: Settings) -> np.ndarray
         style = painters.shares_asked(painter.names, settings.style, settings)
     size, refine = content.shape[1::-1], settings.refine
     tile = painting.choose_tile(painter, size, settings.device, refine=refine)
-    how = {"refine": refine, "device": settings.device}
-    return painting.paint(painter, content, style, settings.seed, tile, **how)
+    return painting.paint(
+        *(painter, content, style, settings.seed, tile), refine=refine, device=settings.device
+    )
 
 
 @functools.lru_cache(maxsize=1)

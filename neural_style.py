@@ -43,7 +43,8 @@ class ListPresets(argparse.Action):
                     f"no {flag(setting)}" if value is None else f"{flag(setting)} {value}"
                     for setting, value in one.painted.items()
                 )
-                print(f"    with --painter: {', '.join(words)}")
+                own = f" (its own: {one.painter})" if one.painter else ""
+                print(f"    with --painter{own}: {', '.join(words)}")
         parser.exit()
 
 

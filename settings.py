@@ -9,7 +9,7 @@ import ipaddress
 import math
 import numbers
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 PROGRAM = "neural-style"  # the command
@@ -30,6 +30,7 @@ PLACES = ("{name}", "{style}")
 LOCAL_CLUSTER = "local"  # of --cluster: this machine's own processes
 PASSWORD = "NEURAL_STYLE_PASSWORD"  # the variable that the page's --user's is in
 
+NO_PAINTER = "none"  # of --painter: not the preset's either
 NEXT_STYLE = "/"  # in --style-layers, between the layers of a style and of the next
 
 # What --help groups by: what a person wants to do.
@@ -300,8 +301,8 @@ class Settings:
         None,
         START,
         "painter whose picture to start from: paintbox, any, which paints in the style of "
-        "--styles, or a .keras file",
-        none="none",
+        "--styles, a .keras file, or none",
+        none="none, but for some presets",
         meta="PAINTER",
     )
     style: tuple[str, ...] | None = _option(
@@ -552,6 +553,8 @@ class Settings:
                 raise ValueError("--preserve-colors is --colors content, and not --colors match")
             object.__setattr__(self, "colors", "content")
             object.__setattr__(self, "preserve_colors", False)
+        if self.painter == NO_PAINTER:
+            object.__setattr__(self, "painter", None)
         if self.style and not self.painter:
             raise ValueError("--style names a style of --painter; pictures of styles are --styles")
         if self.painter and self.initial:
@@ -1106,14 +1109,28 @@ class Film:
 def preset(name: str, **changes) -> Settings:
     """The settings of a published recipe, with changes; some are others where a painter begins.
 
+    A recipe's own painter begins unless the changes say what to start from, or leave it nothing to
+    paint: see `own_painter`.
+
     Raises ValueError for a name that is not in `PRESETS`, or a value out of its range.
     """
     if name not in PRESETS:
         close = difflib.get_close_matches(name, PRESETS, n=1)
         meant = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"--preset is one of {', '.join(PRESETS)}, not {name}{meant}")
-    painted = PRESETS[name].painted if changes.get("painter") else {}
-    return Settings(**PRESETS[name].settings | painted | changes)
+    one = PRESETS[name]
+    changes = {"painter": own_painter(name, changes)} | changes
+    is_painted = changes["painter"] not in (None, NO_PAINTER)
+    return Settings(**one.settings | (one.painted if is_painted else {}) | changes)
+
+
+def own_painter(name: str, changes: Mapping) -> str | None:
+    """The painter whose picture this preset starts from; None where it has none, or where with
+    these changes it starts from something else, or paints without content or style, or in parts."""
+    starts = ("initial", "initial_noiseblend", "noise", "style", "masks", "style_masks")
+    is_other = any(changes.get(start) is not None for start in starts)
+    is_empty = 0 in (changes.get("content_weight"), changes.get("style_weight"))
+    return None if is_other or is_empty else PRESETS[name].painter
 
 
 def check_each(name: str, values: Sequence | None, count: int) -> None:
@@ -1224,6 +1241,7 @@ class Preset:
     about: str
     settings: dict
     painted: dict = field(default_factory=dict)  # what is different from a painter's picture on
+    painter: str | None = None  # whose picture that is, where nothing else is asked for
 
 
 def _shares(layers, weight: float) -> tuple[str, ...]:
@@ -1407,9 +1425,10 @@ PRESETS = {
         },
     ),
     "fast": Preset(
-        "the objective of neural-style, about ten times faster (on two CPU cores with BF16)",
+        "the objective of neural-style, over ten times faster (on two CPU cores with BF16)",
         _FAST,
         _FAST_PAINTED,
+        painter="any",
     ),
     "best": Preset(
         "what looks best: the style by the Wasserstein-2 distance, as fast as fast",

@@ -247,14 +247,14 @@ def lbfgs_table(arguments) -> None:
     from neural_style_keras.objective import Objective
     from neural_style_keras.settings import preset
 
-    settings = preset("fast", precision=arguments.precision)
+    settings = preset("fast", painter=None, precision=arguments.precision)
     parameters = vgg.load(arguments.network)
     content, style = (
         pictures.resize(picture, arguments.width, round(arguments.width * height / width))
         for picture in map(pictures.read, (arguments.content, arguments.style))
         for height, width in [picture.shape[:2]]
     )
-    warm = preset("fast", precision=arguments.precision, iterations=130)
+    warm = preset("fast", painter=None, precision=arguments.precision, iterations=130)
     compact = vgg.load(networks.find("compact"))
     for progress in stylize.stylize(content, [style], warm, compact):
         start = vgg.preprocess(progress.image, parameters.mean_pixel)

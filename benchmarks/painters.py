@@ -114,7 +114,7 @@ FROM_PAINTED = {
 def start(arguments: argparse.Namespace) -> None:
     """A row for each style and photograph: the seconds, without imports and loading, that `fast`
     takes from noise, and those after which it is at that loss from the painted picture."""
-    fast = preset("fast", network=arguments.network, print_iterations=5)
+    fast = preset("fast", painter=None, network=arguments.network, print_iterations=5)
     networks = load_networks(fast)
     photos = judged(arguments)
     print(f"| style | photograph | from noise | {' | '.join(FROM_PAINTED)} |")

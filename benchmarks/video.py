@@ -128,7 +128,9 @@ def style_loss(clip: Clip, painted, styles, settings: Settings, network) -> floa
 def rows(clip: Clip, arguments: argparse.Namespace):
     """Name, frames, seconds of each way to paint a clip; those alone before those held."""
     iterations = max(1, arguments.iterations)
-    settings = preset("fast", network=arguments.network, iterations=iterations, quiet=True)
+    settings = preset(
+        "fast", painter=None, network=arguments.network, iterations=iterations, quiet=True
+    )
     styles = [pictures.read(arguments.style)]
     shapes = [clip.frames[0].shape[1::-1]]
     [first, *others] = settings.sizes([shapes[0], styles[0].shape[1::-1]])

@@ -150,7 +150,7 @@ def transfer_each(
     Args:
         contents: (H, W, 3) RGB in 0..255, each of any size; asked for as they are needed.
         styles: likewise.
-        settings: the defaults if not given; masks and a picture to start from are not for many.
+        settings: the defaults if not given; masks and `initial` are not for many.
         network: from `load_networks`; the one that the settings name if not given.
 
     Yields:
@@ -165,8 +165,8 @@ def transfer_each(
 
     settings = settings or Settings()
     settings.check_pictures(True, len(styles))
-    if settings.masks or settings.style_masks or settings.initial or settings.painter:
-        raise ValueError("masks and what to start from are of one picture: see transfer_style")
+    if settings.masks or settings.style_masks or settings.initial:
+        raise ValueError("masks and --initial are of one picture: see transfer_style")
     used = network or transfer.load_networks(settings)
     names = [Path(str(i)) for i in range(len(styles))]
     shop = Workshop(used, dict(zip(names, styles)), Objectives())
@@ -174,8 +174,11 @@ def transfer_each(
     def order(item):
         _, content = item
         sizes = settings.sizes([x.shape[1::-1] for x in (content, *styles)])
-        masks = Masks(styles=[None] * len(styles))
-        return Order(content, names, _portable(settings), sizes, masks, None, None, False)
+        masks, initial = Masks(styles=[None] * len(styles)), None
+        if settings.painter:
+            worked_on = transfer.worked_on(content, styles, settings, sizes, masks)
+            initial = transfer.first_picture(*worked_on, settings)
+        return Order(content, names, _portable(settings), sizes, masks, initial, None, False)
 
     for (number, _), painted in run_each(paint, shop, enumerate(contents), settings, load=order):
         if isinstance(painted, Exception):

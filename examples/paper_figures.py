@@ -179,8 +179,8 @@ FIGURES = {
         ]
         for how, flags in [
             ("in one pass", ONE_PASS),
-            ("from that", [*OPTIMISED, "--painter", "any"]),
-            ("from noise", OPTIMISED),
+            ("from that", OPTIMISED),
+            ("from noise", [*OPTIMISED, "--painter", "none"]),
         ]
     ],
     "two-styles": [

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Sequence
 
-from ..settings import PRESETS, PROGRAM, Settings, flag, preset
+from ..settings import NO_PAINTER, PRESETS, PROGRAM, Settings, flag, own_painter, preset
 
 
 def command(content: str | None, styles: Sequence[str], output: str, settings: Settings) -> str:
@@ -24,15 +24,20 @@ def command(content: str | None, styles: Sequence[str], output: str, settings: S
 def _flags(recipe: str, settings: Settings) -> list[str] | None:
     """The words that make a recipe these settings; None where no words can: a flag takes nothing
     away."""
-    base = dataclasses.replace(preset(recipe, painter=settings.painter), painter=None)
-    words = [] if recipe == "neural-style" else ["--preset", recipe]
+    base, changes = preset(recipe, painter=settings.painter), {}
     for field in dataclasses.fields(Settings):
         value, before = getattr(settings, field.name), getattr(base, field.name)
         if value == before or (field.metadata["cosmetic"] and field.name != "network"):
             continue
         if value is None or (isinstance(before, bool) and value == field.default):
             return None
-        words.append(flag(field.name))
+        changes[field.name] = value
+    if settings.painter != own_painter(recipe, changes):
+        changes["painter"] = settings.painter or NO_PAINTER
+    words = [] if recipe == "neural-style" else ["--preset", recipe]
+    for name in (f.name for f in dataclasses.fields(Settings) if f.name in changes):
+        value = changes[name]
+        words.append(flag(name))
         if not isinstance(value, bool):
             words += map(str, value if isinstance(value, tuple) else [value])
     return words

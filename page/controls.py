@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping, Sequence
 
 from ..commands.parser import help_text
-from ..settings import PRESETS, Settings, flag
+from ..settings import Settings, flag, preset
 
 # Files of this machine, what the page does by itself, another spelling: nobody chooses these here.
 WITHHELD = {
@@ -103,7 +103,7 @@ def begun() -> Settings:
 
 
 def of_recipe(name: str) -> Settings:
-    return Settings(**PRESETS[name].settings | {"width": WIDTH})
+    return preset(name, painter=None, width=WIDTH)  # which begins is not chosen here
 
 
 def shown(settings: Settings) -> dict:

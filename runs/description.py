@@ -80,6 +80,8 @@ def lines(
         yield f"warm start: {s.warm_start}"
     elif s.warm_start and used.normalization:
         yield f"no warm start: {s.warm_start} cannot be normalised for these layers"
+    if s.painter:
+        yield f"start: what {s.painter} paints"
     if len(stages) > 1:
         yield f"schedule: {'; '.join(map(str, stages))}"
     if s.network == "auto" and used.path == networks.COMPACT:

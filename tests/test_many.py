@@ -43,12 +43,14 @@ def painted():
         [],
         ["--average", ".9", "--clip", "--checkpoint-output", "out/{name}-%d.png"]
         + ["--checkpoint-iterations", "3"],
-        ["--preset", "fast", "--width", "70", "--scales-from", "64", "--scales", "1.4"],
+        ["--preset", "fast", "--width", "70", "--scales-from", "64", "--scales", "1.4"]
+        + ["--painter", "none"],
+        ["--preset", "fast", "--width", "70"],
         ["--masks", "left.png", "--tile", "16", "--style-layers", "relu1_1"]
         + ["--content-layers", "relu2_1"],
         ["--masks", "left.png", "--colors", "match", "--style-layers", "relu1_1", "relu2_1"],
     ],
-    ids=["adam", "average", "fast", "tiles", "masks"],
+    ids=["adam", "average", "fast-from-noise", "fast", "tiles", "masks"],
 )
 def test_each_picture_of_a_folder_is_what_it_is_alone(photos, more):
     """Nothing of the picture before is left in what it shares with the next."""
@@ -286,7 +288,7 @@ def test_a_painter_paints_a_folder_as_an_optimiser_does(painter, capsys):
 
 
 def test_many_arrays_from_python(network):
-    from neural_style_keras import Settings, transfer_each, transfer_style
+    from neural_style_keras import Settings, preset, transfer_each, transfer_style
     from neural_style_keras.runs.transfer import Networks
 
     contents = [picture(40, 48, seed=i) for i in range(3)]
@@ -295,6 +297,10 @@ def test_many_arrays_from_python(network):
     assert list(found) == [0, 1, 2]
     *_, alone = transfer_style(contents[2], [picture(50, 36)], s, network=network)
     assert (found[2] == alone.image).all()
+    s = preset("fast", iterations=2, width=40)
+    *_, (number, found) = transfer_each(contents, [picture(50, 36)], s, network=used)
+    *_, alone = transfer_style(contents[2], [picture(50, 36)], s, network=network)
+    assert number == 2 and (found == alone.image).all()
     with pytest.raises(ValueError, match="see transfer_style"):
         next(transfer_each(contents, [picture(50, 36)], Settings(initial="a.png")))
 

@@ -617,12 +617,13 @@ SHORT = [
     [
         ["--precision", "auto"],
         ["--optimizer", "lbfgs"],
-        ["--preset", "fast", "--width", "140", "--warm-start", "other.mat"],
+        ["--preset", "fast", "--width", "140", "--warm-start", "other.mat", "--painter", "none"],
+        ["--preset", "fast"],
         ["--tile", "32", "--width", "80"],
         ["--preset", "wasserstein", "--width", "112", "--scales-from", "64"]
         + ["--scale-first", "1"],
     ],
-    ids=["adam", "lbfgs", "fast", "tiles", "wasserstein"],
+    ids=["adam", "lbfgs", "fast-from-noise", "fast", "tiles", "wasserstein"],
 )
 def test_a_run_that_was_cut_short_goes_on_to_the_very_same_bytes(
     arguments, tmp_path, capsys, killed, more

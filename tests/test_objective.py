@@ -110,7 +110,7 @@ def test_a_run_that_cannot_fit_is_told_a_width_that_would(network, monkeypatch):
 
 
 def test_where_memory_is_short_lbfgs_keeps_fewer_pairs_of_steps(network, monkeypatch):
-    sizes, s = [(3000, 2000), (100, 100)], preset("fast", precision="float32")
+    sizes, s = [(3000, 2000), (100, 100)], preset("fast", painter=None, precision="float32")
     available = {"now": 0}
     monkeypatch.setattr(backend, "available_memory", lambda device: available["now"] * 1e9)
     for available["now"], pairs in [(100, 40), (5, 20), (2.6, 5)]:
@@ -155,7 +155,7 @@ def test_what_is_on_a_gpu_is_charged_to_it_and_the_rest_to_the_host(network, fre
 
 
 def test_the_vectors_of_lbfgs_are_on_the_gpu(network, free):
-    sizes, s = [(3000, 2000), (100, 100)], preset("fast", precision="float32")
+    sizes, s = [(3000, 2000), (100, 100)], preset("fast", painter=None, precision="float32")
     free.update(host=6, gpu=100)
     assert fitted(sizes, s, network).lbfgs_memory == 40
     free["gpu"] = 5

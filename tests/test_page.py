@@ -91,7 +91,7 @@ def test_every_setting_has_a_control_or_is_withheld():
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_controls_of_a_recipe_give_the_recipe(name):
     values = controls.shown(controls.of_recipe(name))
-    assert controls.settings_of(values, 1) == preset(name, width=controls.WIDTH)
+    assert controls.settings_of(values, 1) == preset(name, painter=None, width=controls.WIDTH)
     assert all(isinstance(values[one], (int, float)) for one in controls.SLIDERS)
 
 
@@ -136,7 +136,8 @@ def test_what_is_not_to_be_chosen_is_refused_in_a_sentence(typed, said):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_command_line_makes_the_same_settings(name):
-    for changes in ({}, {"strength": 0.7, "warm_start": None, "clip": True, "seed": 3}):
+    others = {"strength": 0.7, "warm_start": None, "clip": True, "seed": 3}
+    for changes in ({}, others, {"painter": None}, {"painter": "any"}, {"initial_noiseblend": 1}):
         settings = preset(name, width=300, **changes)
         line = command("a photo.jpg", ["b.jpg"], "painted.png", settings)
         job = job_of(build_parser().parse_args(shlex.split(line)[1:]))
@@ -254,7 +255,7 @@ def test_paintings_of_ones_own_are_first_painted_in_one_pass(studio, folders):
     )
     asked = studio.paint(folder, mine, paintings, None, {**values, "iterations": 7})
     assert asked.tasks[1].work.settings.warm_start is None
-    assert "--preset fast --width 48 --painter any --iterations 7" in asked.command
+    assert "--preset fast --width 48 --iterations 7" in asked.command
     task = studio.first(folder, mine, None, 48, paintings)
     assert task.work.styles[0].read_bytes() == paintings[0].read_bytes()
     with pytest.raises(ValueError, match="up to 4 paintings"):

@@ -151,6 +151,31 @@ def test_presets_are_settings_that_flags_override():
 
 
 @pytest.mark.parametrize(
+    ("changes", "painter"),
+    [
+        ({"width": 512, "strength": 0.7, "seed": 3}, "any"),
+        ({"painter": "paintbox", "style": ("wave",)}, "paintbox"),
+        *[({"painter": none}, None) for none in (None, "none")],
+        # Another start, or nothing that a painter could paint, or not all of it in one style.
+        *[
+            ({"initial": "a.png"}, None),
+            ({"initial_noiseblend": 1}, None),
+            ({"noise": "uniform"}, None),
+        ],
+        *[({"content_weight": 0}, None), ({"style_weight": 0.0}, None)],
+        *[({"masks": ("a.png",)}, None), ({"style_masks": ("a.png",)}, None)],
+    ],
+)
+def test_fast_starts_from_a_painter_unless_told_otherwise(changes, painter):
+    s, noise = preset("fast", **changes), {"scales": "auto", "warm_start": "compact"}
+    assert s.painter == painter
+    expected = {"scales": "off", "warm_start": None} if painter else noise
+    assert {name: getattr(s, name) for name in expected} == expected
+    assert s.iterations == (130 if painter else 240)
+    assert preset("best", **changes).painter == (painter if "style" in changes else None)
+
+
+@pytest.mark.parametrize(
     ("choice", "says"),
     [
         ({"content_layers": "relu4_2"}, "--content-layers takes several values, in a list"),

@@ -85,9 +85,10 @@ def paint(
     """
     style = _style(painter, style, styles, strength, refine)
     if refine:
-        from .refining import refiner  # with an optimiser, which painting alone does without
+        from . import refining  # with an optimiser, which painting alone does without
 
-        refined = refiner(device)
+        refined = refining.refiner(device)
+        first_step = refining.FIRST_STEP if painter.any_style else refining.LEARNT_FIRST_STEP
     height, width = picture.shape[:2]
     least = max(LEAST, 2 * painter.stride)  # what is less cannot be mirrored
     if min(height, width) < least:
@@ -110,7 +111,7 @@ def paint(
             found = painter.painted(*map(ops.convert_to_tensor, (x, shares)))
         found = np.clip(ops.convert_to_numpy(found)[0, :height, :width], 0, 255)
         if refine:
-            found = refined(found, photograph[0], one.grams, refine, tile)
+            found = refined(found, photograph[0], one.grams, refine, tile, first_step)
         return found
 
     if strength == 1:

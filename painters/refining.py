@@ -25,7 +25,9 @@ SETTINGS = Settings(
     optimizer="lbfgs",
     lbfgs_frequency=PRESETS["fast"].settings["lbfgs_frequency"],
 )
-FIRST_STEP = 2.0  # grey levels that the first step moves a pixel, on average
+# Grey levels that the first step moves a pixel, on average: what a painter for any style has made
+# is further from a minimum than what one has that has learnt its styles.
+FIRST_STEP, LEARNT_FIRST_STEP = 2.0, 0.7
 MOST_KEPT = 4  # sizes of pictures, of which what is compiled is kept
 BLANK = np.zeros((64, 64, 3), np.float32)  # in place of a style whose Gram matrices are known
 
@@ -52,6 +54,7 @@ class Refiner:
         grams: np.ndarray,
         steps: int,
         tile: int = 0,
+        first_step: float = FIRST_STEP,
     ) -> np.ndarray:
         """A painted picture after so many evaluations of the gradient, and a step for each that
         went well. The last step is not evaluated any more; where a line search is under way, the
@@ -62,6 +65,7 @@ class Refiner:
             grams: of the style, (`GRAMS`,) float32, as `Eyes.look` gives them.
             steps: at least 1.
             tile: the side of the tiles in pixels; 0 for the whole at once.
+            first_step: `FIRST_STEP` or `LEARNT_FIRST_STEP`, as the painter is.
 
         Returns:
             (H, W, 3) float32 RGB in 0..255.
@@ -76,7 +80,7 @@ class Refiner:
         )
         mean_pixel = self._parameters.mean_pixel
         start = vgg.preprocess(painted, mean_pixel)
-        minimiser = LBFGS(objective, start, self.settings, mean_pixel, first_step=FIRST_STEP)
+        minimiser = LBFGS(objective, start, self.settings, mean_pixel, first_step=first_step)
         minimiser.advance(steps)
         begins = minimiser.search is not None and not minimiser.search.trials
         image = minimiser.next_point if begins and not minimiser.finished else minimiser.best

@@ -41,6 +41,7 @@ TITLES = {"starry-night.jpg": "The Starry Night", "kandinsky.jpg": "Composition 
 FAST = [
     word for name, value in PRESETS["fast"].settings.items() for word in (flag(name), str(value))
 ]
+FROM_NOISE = ["--preset", "fast", "--painter", "none"]
 # From noise of the full range, coarse to fine leaves a grain that the paper's losses hardly see.
 GATYS = ["--preset", "gatys", *FAST, "--noise", "normal"]
 # The network normalised as the paper's, and each loss divided as in the first author's own code
@@ -83,7 +84,7 @@ def at_ratio(ratio: float, *layers: str) -> list[str]:
 
 
 def tweak(label: str, *flags: str, styles=("starry-night.jpg",)) -> Cell:
-    return Cell(label, ["--preset", "fast", "--width", "320", *flags], list(styles))
+    return Cell(label, [*FROM_NOISE, "--width", "320", *flags], list(styles))
 
 
 def colors(*flags: str, style: str) -> Cell:
@@ -99,7 +100,6 @@ def strokes_and_forms(fine: str, coarse: str) -> Cell:
 
 # A painted picture as it is, by steps that change nothing.
 ONE_PASS = ["--painter", "any", "--iterations", "1", "--learning-rate", "1e-6"]
-OPTIMISED = ["--preset", "fast"]
 
 # Name of the figure -> its rows.
 FIGURES = {
@@ -179,8 +179,8 @@ FIGURES = {
         ]
         for how, flags in [
             ("in one pass", ONE_PASS),
-            ("from that", OPTIMISED),
-            ("from noise", [*OPTIMISED, "--painter", "none"]),
+            ("from that", ["--preset", "fast"]),
+            ("from noise", FROM_NOISE),
         ]
     ],
     "two-styles": [

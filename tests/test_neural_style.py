@@ -266,7 +266,7 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--style-weight", "-1"], "--style-weight must be at least 0"),
         (["--style-blend-weights", "1", "2", "3"], "has 3 numbers for 1 style: give one for each"),
         (["--style-scales", "1", "2"], "--style-scales has 2 numbers for 1 style"),
-        (["--iterations", "many"], "argument --iterations: invalid int value: 'many'"),
+        (["--iterations", "many"], "argument --iterations: a whole number, not 'many'"),
         (["--iter", "5"], "unrecognized arguments: --iter"),
         (
             ["--style", "a.png"],

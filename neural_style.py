@@ -18,7 +18,16 @@ try:  # by its full name, since this file is run as a script as well
     from neural_style_keras.files import local
     from neural_style_keras.runs.console import open_standard_streams, sentence, tell
     from neural_style_keras.runs.job import Job
-    from neural_style_keras.settings import PRESETS, PROGRAM, VERSION, Settings, flag, preset
+    from neural_style_keras.settings import (
+        NO_PAINTER,
+        PRESETS,
+        PROGRAM,
+        VERSION,
+        Settings,
+        flag,
+        preset,
+        unpainted,
+    )
 except ModuleNotFoundError as error:
     sys.exit(
         f"neural-style: error: this clone is not set up (there is no module {error.name}): run "
@@ -35,16 +44,14 @@ class ListPresets(argparse.Action):
     def __call__(self, parser, *_):
         for name, one in PRESETS.items():
             print(f"{name}: {one.about}")
-            for setting, value in one.settings.items():
+            own = {"painter": one.painter} if one.painter else {}
+            for setting, value in (one.settings | one.painted | own).items():
                 values = value if isinstance(value, tuple) else (value,)
-                print(f"    {flag(setting)} {' '.join(map(str, values))}")
-            if one.painted:
-                words = (
-                    f"no {flag(setting)}" if value is None else f"{flag(setting)} {value}"
-                    for setting, value in one.painted.items()
-                )
-                own = f" (its own: {one.painter})" if one.painter else ""
-                print(f"    with --painter{own}: {', '.join(words)}")
+                if value is not None:
+                    print(f"    {flag(setting)} {' '.join(map(str, values))}")
+            if one.painter:
+                words = (f"{flag(setting)} {one.settings[setting]}" for setting in one.painted)
+                print(f"    with {flag('painter')} {NO_PAINTER}: {', '.join(words)}")
         parser.exit()
 
 
@@ -122,6 +129,8 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         found = settings_like(like)
         if content:  # which has a height of its own
             found.pop("height", None)
+        if "painter" not in chosen and (chosen.get("initial") or not (content and styles)):
+            found = unpainted(found)
         settings = Settings(**found | chosen)
     else:
         settings = preset(recipe or "neural-style", **chosen)

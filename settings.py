@@ -9,7 +9,7 @@ import ipaddress
 import math
 import numbers
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 PROGRAM = "neural-style"  # the command
@@ -603,7 +603,8 @@ class Settings:
         without another one."""
         without = {
             "color_space": (self.colors == "content", "--colors content"),
-            "refine": (self.painter or "painter" in names, "--painter"),
+            # In `apply`, a painter is no setting.
+            "refine": (self.painter or "paints" in names, "--painter"),
         }
         for name in ("scales_from", "scale_ratio", "scale_first"):
             without[name] = (self.scale_factor(), "--scales")
@@ -1109,8 +1110,7 @@ class Film:
 def preset(name: str, **changes) -> Settings:
     """The settings of a published recipe, with changes; some are others where a painter begins.
 
-    A recipe's own painter begins unless the changes say what to start from, or leave it nothing to
-    paint: see `own_painter`.
+    A recipe's own painter begins unless the changes say what else to start from: see `own_painter`.
 
     Raises ValueError for a name that is not in `PRESETS`, or a value out of its range.
     """
@@ -1119,18 +1119,29 @@ def preset(name: str, **changes) -> Settings:
         meant = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"--preset is one of {', '.join(PRESETS)}, not {name}{meant}")
     one = PRESETS[name]
-    changes = {"painter": own_painter(name, changes)} | changes
+    if "painter" not in changes:
+        changes["painter"] = own_painter(name, Settings(**one.settings | changes))
     is_painted = changes["painter"] not in (None, NO_PAINTER)
     return Settings(**one.settings | (one.painted if is_painted else {}) | changes)
 
 
-def own_painter(name: str, changes: Mapping) -> str | None:
-    """The painter whose picture this preset starts from; None where it has none, or where with
-    these changes it starts from something else, or paints without content or style, or in parts."""
-    starts = ("initial", "initial_noiseblend", "noise", "style", "masks", "style_masks")
-    is_other = any(changes.get(start) is not None for start in starts)
-    is_empty = 0 in (changes.get("content_weight"), changes.get("style_weight"))
-    return None if is_other or is_empty else PRESETS[name].painter
+def own_painter(name: str, settings: Settings) -> str | None:
+    """The painter whose picture this preset starts from; None where it has none, or where these
+    settings say what else to start from, or leave content or style out."""
+    is_other = settings.initial or settings.initial_noiseblend is not None
+    is_other = is_other or settings.noise != Settings.noise
+    is_whole = settings.content_weights() and settings.style_weights()
+    return PRESETS[name].painter if is_whole and not is_other else None
+
+
+def unpainted(values: dict) -> dict:
+    """Settings by their names, of a preset that started from its own painter, as they are where it
+    does not; others are as they were."""
+    for one in PRESETS.values():
+        if one.painter and values.get("painter") == one.painter:
+            same = {name for name, value in one.painted.items() if values.get(name) == value}
+            return values | {name: one.settings[name] for name in same} | {"painter": None}
+    return values
 
 
 def check_each(name: str, values: Sequence | None, count: int) -> None:
@@ -1431,7 +1442,7 @@ PRESETS = {
         painter="any",
     ),
     "best": Preset(
-        "what looks best: the style by the Wasserstein-2 distance, as fast as fast",
+        "what looks best: the style by the Wasserstein-2 distance, with the machinery of fast",
         _FAST
         | {
             "style_loss": "wasserstein",

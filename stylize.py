@@ -95,7 +95,7 @@ def stylize(
     Args:
         content: (H, W, 3) RGB in 0..255; the result has its size.
         styles: likewise, of any size; none where they have no weight.
-        settings: everything that can be chosen.
+        settings: everything that can be chosen; a painter's picture is to be `initial`.
         network: from `vgg.load`.
         initial: a picture of the content's shape to start from, in place of `--initial`.
         state: of an interrupted run with the same inputs, to go on with.

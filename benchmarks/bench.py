@@ -196,7 +196,9 @@ def loss_row(arguments) -> None:
     parser = neural_style.build_parser()
     named = ["--content", arguments.content, "--styles", arguments.style]
     named += ["--width", str(arguments.width)]
-    start = ["--initial-noiseblend", "0" if arguments.start == "content" else "1"]
+    # The plain run has no painter to start from.
+    plain_start = ["--initial-noiseblend", "0" if arguments.start == "content" else "1"]
+    start = [] if arguments.start == "painter" else plain_start
     job = neural_style.job_of(parser.parse_args([*named, "--output", "none.png"]))
     content, style = (
         pictures.resize(pictures.read(path), *size)
@@ -211,7 +213,7 @@ def loss_row(arguments) -> None:
         took = []
         for n in (1, 1 + few):
             began, ended = run_program(
-                arguments.network, [*named, *start], *out, "--iterations", str(n)
+                arguments.network, [*named, *plain_start], *out, "--iterations", str(n)
             )
             took.append(ended - began)
         each = (took[1] - took[0]) / few
@@ -356,7 +358,7 @@ def main() -> None:
     loss.add_argument("--content", required=True)
     loss.add_argument("--style", required=True)
     loss.add_argument("--width", type=int, default=256)
-    loss.add_argument("--start", choices=("noise", "content"), default="noise")
+    loss.add_argument("--start", choices=("noise", "content", "painter"), default="noise")
     loss.add_argument("--plain", required=True, help="progress.txt of a full plain run")
     loss.add_argument("--flags", default="", help="more flags for the fast run, in one string")
     loss.add_argument("--output", help="where to keep the fast run's picture")

@@ -44,7 +44,7 @@ def pictures(options) -> None:
     photos = sorted(Path(options.photos).glob("*.jpg"))[: options.count]
     fast = ["--styles", options.style, "--network", "compact", "--preset", "fast"]
     words = {
-        "fast": [*fast, "--iterations", str(options.iterations)],
+        "fast": [*fast, "--painter", "none", "--iterations", str(options.iterations)],
         "painter": ["apply", "--painter", "paintbox", "--style", "wave"],
     }[options.by] + ["--width", str(options.width)]
     print(f"{options.by}, {len(photos)} photographs, {options.width} pixels wide")

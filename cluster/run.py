@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import pictures
+from .. import painters, pictures
 from ..runs import many, progress
 from ..runs.console import loading_keras, stop_signals
 from ..runs.job import Job
@@ -174,10 +174,8 @@ def transfer_each(
     def order(item):
         _, content = item
         sizes = settings.sizes([x.shape[1::-1] for x in (content, *styles)])
-        masks, initial = Masks(styles=[None] * len(styles)), None
-        if settings.painter:
-            worked_on = transfer.worked_on(content, styles, settings, sizes, masks)
-            initial = transfer.first_picture(*worked_on, settings)
+        masks = Masks(styles=[None] * len(styles))
+        initial = _painted(lambda: (content, *styles), settings, sizes, masks)
         return Order(content, names, _portable(settings), sizes, masks, initial, None, False)
 
     for (number, _), painted in run_each(paint, shop, enumerate(contents), settings, load=order):
@@ -262,12 +260,22 @@ def _portable(settings: Settings) -> Settings:
 
 def _initial(job: Job, sizes, masks: Masks) -> np.ndarray | None:
     """The picture to start from, whose file, or whose painter's, is here."""
-    from ..runs import transfer
-
     if job.settings.initial:
         return pictures.read(job.settings.initial)
-    if job.settings.painter:
-        content, *styles = map(pictures.read, (job.content, *job.styles))
-        worked_on = transfer.worked_on(content, styles, job.settings, sizes, masks)
-        return transfer.first_picture(*worked_on, job.settings)
-    return None
+
+    def given():
+        return map(pictures.read, (job.content, *job.styles))
+
+    return _painted(given, job.settings, sizes, masks)
+
+
+def _painted(given: Callable, settings: Settings, sizes, masks: Masks) -> np.ndarray | None:
+    """What a painter makes of the pictures that are given, the content's first; None for a painter
+    that the workers have themselves, and for none."""
+    from ..runs import transfer
+
+    if not settings.painter or settings.painter in painters.NAMES:
+        return None
+    content, *styles = given()
+    worked_on = transfer.worked_on(content, styles, settings, sizes, masks)
+    return transfer.first_picture(*worked_on, settings, masks)

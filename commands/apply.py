@@ -6,7 +6,7 @@ import argparse
 
 from ..files import local
 from ..settings import PROGRAM, Settings
-from .parser import Parser, add_flags
+from .parser import Parser, add_flags, reader
 
 SETTINGS = (
     "width",
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         chosen = vars(arguments)
         names = (*SETTINGS, "strength")
         settings = Settings(**{name: chosen[name] for name in names if name in chosen})
-        settings.check_given(chosen)
+        settings.check_given(chosen | {"paints": True})
         job = painting.PaintingJob(
             arguments.painter,
             arguments.style,
@@ -90,7 +90,7 @@ def build_parser() -> Parser:
     )
     needed.add_argument(
         "--strength",
-        type=float,
+        type=reader(float),
         default=argparse.SUPPRESS,
         metavar="STRENGTH",
         help="of a painter for any style, from the photograph, 0, to the painting, 1 (default: 1)",

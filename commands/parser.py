@@ -71,13 +71,13 @@ def add_flags(
             kind = next(t for t in (typing.get_args(types[field.name]) or [types[field.name]]) if t)
             if typing.get_origin(kind) is tuple:
                 kind, options["nargs"] = typing.get_args(kind)[0], "+"
-            options.update(type=_reader(kind), metavar=metavar(rule))
+            options.update(type=reader(kind), metavar=metavar(rule))
             if rule["bare"] is not None:
                 options.update(nargs="?", const=rule["bare"])
         groups[rule["group"]].add_argument(flag(field.name), **options)
 
 
-def _reader(kind: type):
+def reader(kind: type):
     """From a word to a value of a kind, for argparse, which names a kind in Python's words."""
     named = {int: "a whole number", float: "a number"}
 
@@ -85,7 +85,7 @@ def _reader(kind: type):
         try:
             return kind(word)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{named[kind]}, not {word!r}") from None
+            raise argparse.ArgumentTypeError(f"takes {named[kind]}, not {word!r}") from None
 
     return read if kind in named else kind
 

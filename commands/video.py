@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..files import local
-from ..settings import PROGRAM, Film, Settings, preset
+from ..settings import NO_PAINTER, PROGRAM, Film, Settings, preset
 from .parser import Parser, add_flags
 
 PRESET = "fast"  # whose pictures a film takes a tenth of the time with
@@ -37,6 +37,8 @@ def job_of(chosen: dict):
     recipe = chosen.pop("preset")
     of_film = {name: chosen.pop(name) for name in Film.__dataclass_fields__ if name in chosen}
     painter = chosen.get("painter")
+    if painter == NO_PAINTER:
+        painter = None
     # A painter for any style takes --styles where others take --style. With --styles besides, the
     # painter begins the first frame, as it begins a picture.
     alone = painter and (not styles or painters.read_config(painter)["any_style"])

@@ -32,7 +32,9 @@ def _flags(recipe: str, settings: Settings) -> list[str] | None:
         if value is None or (isinstance(before, bool) and value == field.default):
             return None
         changes[field.name] = value
-    if settings.painter != own_painter(recipe, changes):
+    if settings.painter != own_painter(
+        recipe, dataclasses.replace(settings, painter=None, style=None)
+    ):
         changes["painter"] = settings.painter or NO_PAINTER
     words = [] if recipe == "neural-style" else ["--preset", recipe]
     for name in (f.name for f in dataclasses.fields(Settings) if f.name in changes):

@@ -22,7 +22,7 @@ from ..runs import checks
 from ..runs.job import Job
 from ..runs.like import settings_like
 from ..runs.painting import PaintingJob
-from ..settings import PRESETS, PROGRAM, Page, Settings
+from ..settings import PRESETS, PROGRAM, Page, Settings, unpainted
 from ..video import film
 from . import controls
 from .command import command
@@ -200,7 +200,7 @@ class Studio:
         """
         path = self.check(path, folder)
         with _plainly(path.parent):
-            found = settings_like(path)
+            found = unpainted(settings_like(path))
         known = {name: value for name, value in found.items() if name in controls.FIELDS}
         if known.get("width") is None:
             known["width"] = pictures.size(path)[0]

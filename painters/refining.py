@@ -53,8 +53,8 @@ class Refiner:
         photograph: np.ndarray,
         grams: np.ndarray,
         steps: int,
-        tile: int = 0,
-        first_step: float = FIRST_STEP,
+        tile: int,
+        first_step: float,
     ) -> np.ndarray:
         """A painted picture after so many evaluations of the gradient, and a step for each that
         went well. The last step is not evaluated any more; where a line search is under way, the

@@ -3,7 +3,7 @@
 from .colors import check_color_space, match_colors, preserve_colors
 from .folders import found
 from .formats import FORMATS, WITH_16_BITS, WITH_ALPHA, check_extension
-from .masks import Masks, as_mask, composed, painted, resize_mask
+from .masks import Masks, as_mask, composed, filled, joined, painted, resize_mask
 from .reading import alpha, comment, mask, read, size
 from .resizing import check_finite, eight_bits, middle_square, resize, resize_alpha
 from .writing import write
@@ -21,7 +21,9 @@ __all__ = [
     "comment",
     "composed",
     "eight_bits",
+    "filled",
     "found",
+    "joined",
     "mask",
     "match_colors",
     "middle_square",

@@ -94,6 +94,34 @@ def _edge(outside: np.ndarray, feather: float) -> np.ndarray:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
+def joined(
+    images: Sequence[np.ndarray], regions: Sequence[np.ndarray], photograph: np.ndarray
+) -> np.ndarray:
+    """Images each where its region is, their mean by the regions where several are, and the
+    photograph where none is.
+
+    Args:
+        images: (H, W, 3) float32 each.
+        regions: (H, W) in 0..1, one for each image.
+        photograph: (H, W, 3).
+    """
+    covered = np.maximum(sum(regions), 1)
+    found = photograph * (1 - np.minimum(sum(regions), 1))[..., np.newaxis]
+    for image, region in zip(images, regions):
+        found += (region / covered)[..., np.newaxis] * image
+    return found
+
+
+def filled(picture: np.ndarray, taken: np.ndarray | None) -> np.ndarray:
+    """A picture (H, W, 3) with the mean colour of what is taken of it in place of what is not, by
+    (H, W) in 0..1; None for all of it."""
+    if taken is None:
+        return picture
+    taken = taken[..., np.newaxis]
+    mean = (picture * taken).sum((0, 1)) / taken.sum()
+    return picture * taken + mean.astype(np.float32) * (1 - taken)
+
+
 def composed(image: np.ndarray, photograph: np.ndarray, painted: np.ndarray) -> np.ndarray:
     """An image where it is painted and the photograph elsewhere, whose pixels stay the very same.
 

@@ -80,7 +80,7 @@ def lines(
         yield f"warm start: {s.warm_start}"
     elif s.warm_start and used.normalization:
         yield f"no warm start: {s.warm_start} cannot be normalised for these layers"
-    if s.painter:
+    if s.painter and not state:
         yield f"start: what {s.painter} paints"
     if len(stages) > 1:
         yield f"schedule: {'; '.join(map(str, stages))}"

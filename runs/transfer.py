@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import backend, networks, pictures, vgg
+from .. import backend, memory, networks, pictures, vgg
 from ..networks import normalization
 from ..objective import Objective, check_sizes, region_sides
 from ..pictures import Masks
@@ -97,7 +97,8 @@ def transfer_style(
             without those, everywhere. Where all are 0, the content's pixels stay as they are.
         style_masks: likewise, what of each style is taken; None for all of one;
             `settings.style_masks` if not given.
-        initial: a picture to start from, of any size; `settings.initial` if not given.
+        initial: a picture to start from, of any size, without a `settings.painter`;
+            `settings.initial` if not given.
         network: from `load_networks`, or from `load_network` and normalised here if the settings
             say so; the one that the settings name if not given.
         state: of an interrupted run with the same inputs, to go on with.
@@ -119,6 +120,11 @@ def transfer_style(
     settings.check_pictures(content is not None, len(styles))
     if settings.colors == "content":
         pictures.check_color_space(settings.color_space)
+    if initial is not None and settings.painter:
+        raise ValueError(
+            f"initial and the painter {settings.painter} are both where to start: give one, "
+            'as with preset("fast", painter=None)'
+        )
     if initial is None and settings.initial:
         initial = pictures.read(settings.initial)
     numbers = ["the content", *(f"style {i}" for i in range(1, len(styles) + 1)), "the initial"]
@@ -196,7 +202,7 @@ def painted(
         initial = pictures.resize(initial, *shapes[0])
     with backend.device(settings.device):
         if settings.painter and initial is None and state is None:
-            initial = first_picture(content, styles, settings)
+            initial = first_picture(content, styles, settings, masks)
         more = (stop, used.warm, on_step, masks, objective)
         steps = stylize(content, styles, settings, used.network, initial, state, *more)
     steps = _on_device(steps, settings.device)
@@ -228,27 +234,52 @@ def matched(styles, content: np.ndarray, masks: Masks) -> list[np.ndarray]:
     ]
 
 
-def first_picture(content: np.ndarray, styles, settings: Settings) -> np.ndarray:
-    """What the painter makes of the content, (H, W, 3); one for any style, in these."""
+def first_picture(content: np.ndarray, styles, settings: Settings, masks: Masks) -> np.ndarray:
+    """What the painter makes of the content, (H, W, 3); one for any style, in these, each where
+    its mask has it.
+
+    Raises ValueError for a content that is too small for it, and OutOfMemory.
+    """
     from .. import painters
     from ..painters import painting
+    from ..painters.predictor import LEAST
 
-    stat = painters.find(settings.painter).stat()
-    painter = _painter(settings.painter, (stat.st_size, stat.st_mtime_ns))
-    if painter.any_style:
-        style = painting.embed_styles(painter, styles, settings.style_shares(len(styles)))
-    else:
-        style = painters.shares_asked(painter.names, settings.style, settings)
     size, refine = content.shape[1::-1], settings.refine
-    tile = painting.choose_tile(painter, size, settings.device, refine=refine)
-    return painting.paint(
-        *(painter, content, style, settings.seed, tile), refine=refine, device=settings.device
-    )
+    if min(size) < LEAST:
+        raise ValueError(
+            f"{settings.painter} paints pictures of {LEAST}x{LEAST} pixels and more: --painter "
+            "none starts without it"
+        )
+    stat = painters.find(settings.painter).stat()
+    stamp = stat.st_size, stat.st_mtime_ns
+    with backend.device(settings.device):
+        painter = _painter(settings.painter, stamp, settings.device)
+        tile = painting.choose_tile(painter, size, settings.device, refine=refine)
+
+        def paint(style):
+            how = dict(refine=refine, device=settings.device)
+            return painting.paint(painter, content, style, settings.seed, tile, **how)
+
+        try:
+            if not painter.any_style:
+                return paint(painters.shares_asked(painter.names, settings.style, settings))
+            if masks.styles:
+                styles = [pictures.filled(*one) for one in zip(styles, masks.styles)]
+            if not masks.regions:
+                shares = settings.style_shares(len(styles))
+                return paint(painting.embed_styles(painter, styles, shares))
+            each = [paint(painting.embed_styles(painter, [style])) for style in styles]
+            return pictures.joined(each, masks.regions, content)
+        except Exception as error:
+            if not memory.ran_out(error):
+                raise
+            raise OutOfMemory(0, None) from error
 
 
 @functools.lru_cache(maxsize=1)
-def _painter(name: str, stamp):
-    """A painter, which stays loaded for the next picture while its file is what it was."""
+def _painter(name: str, stamp, device: str | None):
+    """A painter on a device, which stays loaded for the next picture while its file is what it
+    was."""
     from .. import painters
 
     return painters.load(name)

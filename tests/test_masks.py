@@ -149,6 +149,57 @@ def test_masks_that_complete_each_other_leave_no_gap():
     assert images.painted([np.full((9, 9), 0.25, "f4")] * 2, 8).mean() == 0.5
 
 
+def test_pictures_are_joined_by_their_regions():
+    one, other, photo = (np.full((4, 5, 3), value, np.float32) for value in (10, 50, 90))
+    regions = np.zeros((2, 4, 5), np.float32)
+    regions[0, :2], regions[1, 1:3], regions[1, 3] = 1, 1, 0.25
+    found = images.joined([one, other], regions, photo)
+    assert (found.mean((1, 2)) == [10, 30, 50, 80]).all() and found.dtype == np.float32
+
+
+def test_what_is_not_taken_of_a_picture_is_as_what_is_on_average():
+    given, taken = picture(8, 6), np.zeros((8, 6), np.float32)
+    taken[:3], taken[3] = 1, 0.5
+    found = images.filled(given, taken)
+    mean = np.average(given.reshape(-1, 3), 0, taken.ravel())
+    assert (found[:3] == given[:3]).all() and np.allclose(found[4:], mean, atol=1e-3)
+    assert images.filled(given, None) is given
+
+
+def test_a_painter_starts_in_each_region_by_its_style_and_from_what_is_taken_of_it(network):
+    from neural_style_keras.runs.transfer import first_picture
+
+    content, styles = picture(64, 80), [picture(64, 80, 2), picture(64, 80, 3)]
+    s, left = Settings(painter="any", iterations=1), np.zeros((64, 80), np.float32)
+    left[:, :40] = 1
+    each = [first_picture(content, [style], s, Masks()) for style in styles]
+    both = first_picture(content, styles, s, Masks([left, 1 - left]))
+    assert np.abs(both - images.joined(each, [left, 1 - left], content)).max() < 1e-3
+    alone = first_picture(content, styles[:1], s, Masks([left]))
+    assert np.abs(alone - images.joined(each[:1], [left], content)).max() < 1e-3
+    cut = images.filled(styles[0], left)
+    wanted = first_picture(content, [cut], s, Masks())
+    assert np.abs(first_picture(content, styles[:1], s, Masks((), [left])) - wanted).max() < 0.1
+    # And what is to be painted begins with that.
+    given = dict(masks=[left, 1 - left], network=network)
+    first, *_ = transfer_style(content, styles, preset("fast", iterations=1), **given)
+    assert np.abs(first.image - both).max() < 1e-3
+
+
+def test_a_start_is_one_thing_and_a_painter_another(network):
+    with pytest.raises(ValueError, match="both where to start: give one, as with preset"):
+        transfer_style(
+            *(picture(40, 48), [picture(40, 40)], preset("fast")),
+            initial=picture(40, 48),
+            network=network,
+        )
+    with pytest.raises(ValueError, match="any paints pictures of 16x16 pixels and more"):
+        shallow = dict(content_layers=("relu1_1",), style_layers=("relu1_1",))
+        transfer_style(
+            *(picture(12, 12), [picture(40, 40)], preset("fast", **shallow)), network=network
+        )
+
+
 def test_colours_are_matched_region_by_region():
     image, wanted = picture(40, 50), picture(30, 70, seed=3) * 0.5 + 60
     part, region = np.zeros((40, 50), "f4"), np.zeros((30, 70), "f4")

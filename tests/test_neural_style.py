@@ -266,7 +266,7 @@ def test_the_network_is_looked_for_here_and_then_in_the_cache(arguments, mat, ow
         (["--style-weight", "-1"], "--style-weight must be at least 0"),
         (["--style-blend-weights", "1", "2", "3"], "has 3 numbers for 1 style: give one for each"),
         (["--style-scales", "1", "2"], "--style-scales has 2 numbers for 1 style"),
-        (["--iterations", "many"], "argument --iterations: a whole number, not 'many'"),
+        (["--iterations", "many"], "argument --iterations: takes a whole number, not 'many'"),
         (["--iter", "5"], "unrecognized arguments: --iter"),
         (
             ["--style", "a.png"],
@@ -618,7 +618,7 @@ SHORT = [
         ["--precision", "auto"],
         ["--optimizer", "lbfgs"],
         ["--preset", "fast", "--width", "140", "--warm-start", "other.mat", "--painter", "none"],
-        ["--preset", "fast"],
+        ["--preset", "fast", "--width", "140", "--tile", "64"],
         ["--tile", "32", "--width", "80"],
         ["--preset", "wasserstein", "--width", "112", "--scales-from", "64"]
         + ["--scale-first", "1"],
@@ -871,6 +871,24 @@ def test_like_another_picture_is_with_its_settings(arguments, mat, capsys, tmp_p
     images.write("painted.png", picture(40, 48), json.dumps({"neural-style": "1", "shares": {}}))
     says = "painted.png was made by neural-style apply"
     fails(capsys, tmp_path, 2, says, *arguments, "--like", "painted.png")
+
+
+def test_like_a_picture_that_a_painter_began_but_with_another_start(arguments):
+    """Which is then as the preset is without its painter, whatever else it was made with."""
+    more = ["--preset", "fast", "--width", "40", "--seed", "3", "--output", "fast.png"]
+    assert main(*arguments, *more) == 0
+
+    def like(*words):
+        words = [*words, "--like", "fast.png"]
+        return neural_style.job_of(neural_style.build_parser().parse_args(words)).settings
+
+    assert like(*arguments).painter == "any" and like(*arguments).scales == "off"
+    started = like(*arguments, "--initial", "style.jpg")
+    texture = ["--styles", "style.jpg", "--output", "out.png"]
+    texture = like(*texture, "--content-weight", "0", "--style-layers", "relu1_1")
+    for found in (started, texture):
+        assert (found.painter, found.scales, found.warm_start) == (None, "auto", "compact")
+        assert found.seed == 3
 
 
 def test_like_a_picture_but_in_other_colours(arguments):

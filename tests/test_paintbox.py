@@ -33,6 +33,17 @@ def test_the_paintbox_knows_how_its_styles_look():
         assert np.linalg.norm(kept - seen) < 0.01 * np.linalg.norm(seen)
 
 
+def test_the_first_step_that_refines_the_paintbox_is_a_short_one():
+    from neural_style_keras.painters import refining
+
+    painter, photo = painters.load("paintbox"), images.read(ROOT / "examples" / "content.jpg")
+    photo = images.resize(photo, 160, 120)
+    painted = paint(painter, photo, "wave")
+    once = paint(painter, photo, "wave", refine=1)
+    moved = np.abs(once - painted).mean()
+    assert 0.5 * refining.LEARNT_FIRST_STEP < moved <= refining.LEARNT_FIRST_STEP
+
+
 @pytest.mark.every_backend
 def test_the_painter_for_any_style_paints_the_same_everywhere():
     """`any.png` is what TensorFlow makes of the example in two drawn styles, and between them."""

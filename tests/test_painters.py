@@ -51,6 +51,22 @@ def seeded(painter, seed=0):
     return painter
 
 
+@pytest.mark.every_backend
+@pytest.mark.parametrize("kind", ["residual", "batch", "transposed", "pyramid", "decoder", "any"])
+def test_painters_paint_with_the_weights_that_they_were_built_with(kind):
+    """Which are made from the numbers of channels that each layer is to be given."""
+    how = {
+        "batch": dict(normalization="batch"),
+        "transposed": dict(upsampling="transposed"),
+        "any": dict(any_style=True),
+    }.get(kind, dict(architecture=kind))
+    painter = Painter(styles=3, **SLIM, **how)
+    before = [(one.path, tuple(one.shape)) for one in painter.variables]
+    style = {"styles": [picture(40, 40)]} if kind == "any" else {"style": "2"}
+    assert paint(painter, picture(40, 48), **style).shape == (40, 48, 3)
+    assert [(one.path, tuple(one.shape)) for one in painter.variables] == before
+
+
 @pytest.fixture(autouse=True)
 def shallow(monkeypatch):
     """Painters of one residual block, or of three levels: what is slow is to compile each."""

@@ -11,6 +11,7 @@ from neural_style_keras.settings import (
     Settings,
     flag,
     preset,
+    unpainted,
 )
 
 
@@ -153,26 +154,37 @@ def test_presets_are_settings_that_flags_override():
 @pytest.mark.parametrize(
     ("changes", "painter"),
     [
-        ({"width": 512, "strength": 0.7, "seed": 3}, "any"),
+        ({"width": 512, "strength": 0.7, "seed": 3, "masks": ("a.png",), "noise": "normal"}, "any"),
         ({"painter": "paintbox", "style": ("wave",)}, "paintbox"),
-        *[({"painter": none}, None) for none in (None, "none")],
-        # Another start, or nothing that a painter could paint, or not all of it in one style.
-        *[
-            ({"initial": "a.png"}, None),
-            ({"initial_noiseblend": 1}, None),
-            ({"noise": "uniform"}, None),
-        ],
-        *[({"content_weight": 0}, None), ({"style_weight": 0.0}, None)],
-        *[({"masks": ("a.png",)}, None), ({"style_masks": ("a.png",)}, None)],
+        ({"painter": None}, None),
+        ({"painter": "none"}, None),
+        # Another start.
+        ({"initial": "a.png"}, None),
+        ({"initial_noiseblend": 1}, None),
+        ({"noise": "uniform"}, None),
+        # No content, or no style.
+        ({"content_weight": 0}, None),
+        ({"style_weight": 0.0}, None),
+        ({"content_layers": ("relu4_2:0",)}, None),
+        ({"style_layers": ("relu1_1:0",)}, None),
     ],
 )
 def test_fast_starts_from_a_painter_unless_told_otherwise(changes, painter):
-    s, noise = preset("fast", **changes), {"scales": "auto", "warm_start": "compact"}
-    assert s.painter == painter
-    expected = {"scales": "off", "warm_start": None} if painter else noise
-    assert {name: getattr(s, name) for name in expected} == expected
-    assert s.iterations == (130 if painter else 240)
-    assert preset("best", **changes).painter == (painter if "style" in changes else None)
+    found = preset("fast", **changes)
+    assert found.painter == painter
+    begins = {"scales": "off", "warm_start": None, "iterations": 130}
+    from_noise = {"scales": "auto", "warm_start": "compact", "iterations": 240}
+    expected = begins if painter else from_noise
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_only_fast_has_a_painter_of_its_own():
+    assert [name for name in PRESETS if preset(name).painter] == ["fast"]
+    assert unpainted(dataclasses.asdict(preset("fast", seed=3, iterations=7))) == (
+        dataclasses.asdict(preset("fast", painter=None, seed=3, iterations=7))
+    )
+    values = dataclasses.asdict(preset("best", painter="paintbox"))
+    assert unpainted(values) == values
 
 
 @pytest.mark.parametrize(

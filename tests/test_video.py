@@ -419,8 +419,10 @@ def test_a_film_that_is_stopped_is_written_as_far_as_it_goes_where_that_is_asked
 
     seen, stops = [], []
     chosen = {"content": "clip.mp4", "styles": [], "output": "out.mp4", "preset": None}
-    optimised = job_of({**chosen, "styles": ["style.jpg"]})
-    assert optimised.is_optimised and optimised.settings.painter is None
+    for more in ({}, {"preset": "fast"}, {"painter": "none"}):
+        optimised = job_of({**chosen, "styles": ["style.jpg"], **more})
+        assert optimised.is_optimised and optimised.settings.painter is None
+        assert optimised.settings.iterations == 240
     job = job_of({**chosen, "painter": "paintbox", "style": ("wave",), "colors": "content"})
     code = film.run(job, Stopping(quiet=True), stops, writes_stopped=True)
     assert code == 128 + signal.SIGTERM and not job.state.exists()

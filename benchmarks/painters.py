@@ -153,6 +153,9 @@ def seconds(arguments: argparse.Namespace) -> None:
     """Seconds for a picture, of this painter and of the published architecture, in turn."""
     painter = painters.load(arguments.painter)
     published = Painter(width_factor=1.0, upsampling="transposed", edge_kernel=9)
+    if arguments.precision != "auto":
+        for one in (painter, published):
+            one.multiply_in(arguments.precision)
     print("| size | painter | published architecture | ratio |")
     print("| --- | --- | --- | --- |")
     for side in arguments.size:
@@ -197,7 +200,11 @@ def main() -> None:
     )
     parser.add_argument("--most", type=int, help="of the photographs; all of them if not given")
     parser.add_argument("--iterations", type=int, default=300, help="of L-BFGS, at most")
-    parser.add_argument("--precision", default="auto", help="of the network, in `evaluations`")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        help="of the network, in `evaluations`; of the painters, in `time`, where auto is float32",
+    )
     arguments = parser.parse_args()
     commands = {"loss": loss, "time": seconds, "evaluations": evaluations, "start": start}
     commands[arguments.command](arguments)

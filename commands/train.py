@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..files import local
-from ..settings import PROGRAM, RECIPES, Settings, Training
+from ..settings import ONTO, ONTO_ANY, PROGRAM, RECIPES, Settings, Training
 from .parser import Parser, add_flags
 
 
@@ -33,7 +33,7 @@ def job_of(chosen: dict):
     given = {name: value for name, value in chosen.items() if value is not None}
     settings = {name: given[name] for name in SETTINGS if name in given}
     training = {name: given[name] for name in Training.__dataclass_fields__ if name in given}
-    architecture = {}
+    architecture, begun = {}, {}
     if training.get("any") and training.get("architecture", "decoder") != "decoder":
         raise ValueError("--any goes with --architecture decoder alone")
     if chosen["onto"]:
@@ -41,6 +41,8 @@ def job_of(chosen: dict):
         chosen_once = set(painters.ARGUMENTS) & set(Training.__dataclass_fields__)
         architecture = {name: config[name] for name in chosen_once}
         architecture["texture"] = not config["of_photographs"]
+        learns_named = config["any_style"] and not training.get("any")
+        begun = ONTO_ANY if learns_named else ONTO
         if training.get("texture", architecture["texture"]) != architecture["texture"]:
             raise ValueError(f"{chosen['onto']} paints photographs: leave --texture out")
         if training.get("any") and not config["any_style"]:
@@ -58,7 +60,7 @@ def job_of(chosen: dict):
         local(chosen["photos"]) if chosen["photos"] else None,
         local(chosen["output"]),
         Settings(**recipe.settings | settings),
-        Training(**recipe.training | architecture | training),
+        Training(**recipe.training | begun | architecture | training),
         chosen["recipe"],
         chosen["onto"],
         Path(chosen["test"]) if chosen["test"] else None,

@@ -198,7 +198,7 @@ def shares_asked(names: Sequence[str], style: Sequence[str] | None, settings: Se
     """
     style = style or (names if len(names) == 1 else None)
     if style is None:
-        raise ValueError(f"--style is one of {', '.join(names)}")
+        raise ValueError(f"name a style with --style: {', '.join(names)}")
     shares = settings.style_blend_weights
     if shares is None or len(shares) != len(style):
         shares = (1.0,) * len(style)

@@ -173,7 +173,8 @@ class CosineSchedule(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not batch:
             memory.keep_freed()
-        if self.share(int(self.model.optimizer.iterations)) >= 1:
+        is_over = self.share(int(self.model.optimizer.iterations)) >= 1
+        if is_over or self.elapsed >= self.end * self.seconds:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):

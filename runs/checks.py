@@ -86,7 +86,7 @@ def check_outputs(outputs: list[Path], state: Path, resume: bool, overwrite: boo
             "--overwrite to start anew"
         )
     for folder in dict.fromkeys(path.parent for path in outputs):
-        _check_folder(folder)
+        check_folder(folder)
     for path in outputs:
         if path.is_dir():
             raise OSError(f"{path} is a folder: name a file in it")
@@ -127,7 +127,8 @@ def sizes(job: Job, shapes: list[tuple[int, int] | None]) -> list[tuple[int, int
     return found
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raise OSError for a folder that is not there, or that nothing can be written in."""
     if not folder.is_dir():
         raise OSError(f"the folder {folder} does not exist: make it first")
     try:

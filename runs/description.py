@@ -80,8 +80,8 @@ def lines(
         yield f"warm start: {s.warm_start}"
     elif s.warm_start and used.normalization:
         yield f"no warm start: {s.warm_start} cannot be normalised for these layers"
-    if s.painter and not state:
-        yield f"start: what {s.painter} paints"
+    if not state:
+        yield f"start: {_start(s) if job.content or s.initial else 'noise'}"
     if len(stages) > 1:
         yield f"schedule: {'; '.join(map(str, stages))}"
     if s.network == "auto" and used.path == networks.COMPACT:
@@ -94,3 +94,12 @@ def lines(
         yield f"resumed at iteration {state.iteration}"
     elif s.resume:
         yield f"nothing to resume: {job.state} is not there; from the start"
+
+
+def _start(settings: Settings) -> str:
+    """What the first picture is."""
+    s, picture = settings, "the content"
+    if s.painter or s.initial:
+        picture = f"what {s.painter} paints" if s.painter else s.initial
+    noise = s.noiseblend(bool(s.painter or s.initial))
+    return {0.0: picture, 1.0: "noise"}.get(noise, f"{picture}, and {noise:g} of noise")

@@ -27,6 +27,8 @@ def begun(jobs: Sequence[Job]) -> Reporter:
     settings = jobs[0].settings
     checks.check_painter(jobs[0])
     checks.check_normalization(settings)
+    for folder in dict.fromkeys(job.output.parent for job in jobs):
+        checks.check_folder(folder)
     reporter = Reporter(settings.quiet, is_of_many=True)
     reporter.say(f"{len(jobs)} picture{'s' * (len(jobs) != 1)}")
     return reporter

@@ -68,6 +68,13 @@ def test_each_picture_of_a_folder_is_what_it_is_alone(photos, more):
     assert painted().items() < found.items()
 
 
+def test_a_folder_that_is_not_there_is_said_once(photos, capsys):
+    shutil.rmtree("out")
+    assert main(*photos) == 1
+    error = "neural-style: error: the folder out does not exist: make it first\n"
+    assert capsys.readouterr().err == error
+
+
 @pytest.mark.parametrize("more", [[], ["--optimizer", "lbfgs"]], ids=["adam", "lbfgs"])
 def test_pictures_of_one_shape_share_targets_and_what_is_compiled(photos, monkeypatch, more):
     tf, traced, targets = pytest.importorskip("tensorflow"), [], []

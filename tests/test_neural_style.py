@@ -873,6 +873,22 @@ def test_like_another_picture_is_with_its_settings(arguments, mat, capsys, tmp_p
     fails(capsys, tmp_path, 2, says, *arguments, "--like", "painted.png")
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "start: noise"),
+        (["--initial", "style.png"], "start: style.png"),
+        (["--initial-noiseblend", "0"], "start: the content"),
+        (["--initial-noiseblend", "0.25"], "start: the content, and 0.25 of noise"),
+        (["--preset", "fast"], "start: what any paints"),
+        (["--preset", "fast", "--painter", "none"], "start: noise"),
+    ],
+)
+def test_what_it_starts_with_is_said(arguments, capsys, more, said):
+    assert main(*arguments, *more, "--iterations", "1") == 0
+    assert f"{said}\n" in capsys.readouterr().out
+
+
 def test_like_a_picture_that_a_painter_began_but_with_another_start(arguments):
     """Which is then as the preset is without its painter, whatever else it was made with."""
     more = ["--preset", "fast", "--width", "40", "--seed", "3", "--output", "fast.png"]
@@ -883,8 +899,8 @@ def test_like_a_picture_that_a_painter_began_but_with_another_start(arguments):
         return neural_style.job_of(neural_style.build_parser().parse_args(words)).settings
 
     assert like(*arguments).painter == "any" and like(*arguments).scales == "off"
-    started = like(*arguments, "--initial", "style.jpg")
-    texture = ["--styles", "style.jpg", "--output", "out.png"]
+    started = like(*arguments, "--initial", "style.png")
+    texture = ["--styles", "style.png", "--output", "out.png"]
     texture = like(*texture, "--content-weight", "0", "--style-layers", "relu1_1")
     for found in (started, texture):
         assert (found.painter, found.scales, found.warm_start) == (None, "auto", "compact")

@@ -16,6 +16,7 @@ from conftest import picture
 from keras import ops
 from neural_style_keras import painters
 from neural_style_keras import pictures as images
+from neural_style_keras.commands.train import build_parser, job_of
 from neural_style_keras.objective import Objective
 from neural_style_keras.painters import architecture, training
 from neural_style_keras.painters.architecture import (
@@ -347,6 +348,35 @@ def test_the_learning_rate_rises_and_falls_to_zero(tmp_path):
     assert rates[200] == 0
 
 
+def test_the_first_judge_ends_within_a_step_of_its_minutes(tmp_path):
+    """And not with its epoch, which may be all that there is left."""
+    path = tmp_path / "seconds"
+    path.write_text("55")
+    for end, stops in ((0.8, True), (0.95, False), (1.0, False)):
+        schedule = training.CosineSchedule(1.0, None, 1.0, path)
+        schedule.set_model(keras.Model())
+        schedule.model.optimizer = type("", (), {"iterations": 7})()
+        schedule.model.stop_training = False
+        schedule.end = end
+        schedule.on_train_batch_end(1)
+        assert schedule.model.stop_training == stops
+
+
+def test_what_begins_with_a_painter_is_not_judged_by_the_compact_network_first():
+    def training_of(*more):
+        given = ("--styles", "a.jpg", "--photos", ".", "--output", "a.keras", *more)
+        return job_of(vars(build_parser().parse_args(given))).training
+
+    nothing, named = training_of(), training_of("--onto", "any")
+    assert (nothing.warm_share, nothing.learning_rate, nothing.batch) == (0.8, 1e-3, 4)
+    assert (named.warm_share, named.learning_rate, named.batch) == (0.0, 2.5e-3, 3)
+    for more in (("--onto", "any", "--any"), ("--onto", "paintbox")):
+        added = training_of(*more)
+        assert (added.warm_share, added.learning_rate, added.batch) == (0.0, 1e-3, 4)
+    given = training_of("--onto", "any", "--warm-share", "0.5", "--learning-rate", "1e-4")
+    assert (given.warm_share, given.learning_rate) == (0.5, 1e-4)
+
+
 def test_a_training_that_was_cut_short_goes_on_to_the_same_weights(network, photos, tmp_path):
     settings = Settings(tv_weight=1.0)
     criteria = [
@@ -543,7 +573,7 @@ def test_styles_are_added_and_blended(arguments, tmp_path, capsys):
     assert np.abs(images.read("b.png") - wanted).max() <= 0.5
     capsys.readouterr()
     assert main(*apply, "c.png") == 1
-    assert "--style is one of style, other, content" in capsys.readouterr().err
+    assert "name a style with --style: style, other, content" in capsys.readouterr().err
     assert main(*apply, "c.png", "--style", "stile") == 1
     assert "it has style, other, content: did you mean style?" in capsys.readouterr().err
     assert main(*onto, "--styles", "style.png", "--output", "r.keras") == 1

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # What `auto` and the memory at hand decide; a run that goes on keeps to it.
 CHOSEN = ("precision", "tile", "lbfgs_memory")
 LONG = 120  # seconds left from which on a faster recipe is mentioned
-FAST = 0.15  # of the time of 1000 steps of Adam: what --preset fast takes, benchmarks/README.md
+FAST = 0.1  # of the time of 1000 steps of Adam: what --preset fast takes, benchmarks/README.md
 
 
 def run(jobs: list[Job]) -> int:

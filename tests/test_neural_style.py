@@ -845,7 +845,7 @@ def test_two_bare_pictures_are_answered_with_an_example(capsys, tmp_path):
 def test_a_slow_run_says_what_the_fast_preset_would_take(arguments, capsys, monkeypatch):
     monkeypatch.setattr(progress.Reporter, "seconds_left", lambda self, last: 1200.0)
     assert main(*arguments) == 0
-    said = "20 minutes left; --preset fast gets as far in about 3\n"
+    said = "20 minutes left; --preset fast gets as far in about 2\n"
     assert capsys.readouterr().out.count(said) == 1
     assert main(*arguments, "--preset", "gatys", "--overwrite") == 0
     assert "--preset fast" not in capsys.readouterr().out

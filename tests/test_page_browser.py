@@ -154,13 +154,14 @@ def says(page, text):
 
 
 def of_workers(server):
-    """The workers' processes, the one that began first at the front: it paints in one pass."""
+    """The workers' processes, the one that paints in one pass at the front: the other stays behind
+    it. (Either may have been replaced meanwhile, so when they began does not tell them apart.)"""
     found = [
         one
         for one in psutil.Process(server.pid).children(recursive=True)
         if "spawn_main" in " ".join(one.cmdline())
     ]
-    return sorted(found, key=lambda one: one.create_time())
+    return sorted(found, key=lambda one: one.nice())
 
 
 def test_a_photograph_is_painted_watched_and_downloaded(server, visit, photo, style, tmp_path):

@@ -24,7 +24,7 @@ def metadata(job: Job, used: Networks) -> dict:
     if used.warm is None:
         asked["warm_start"] = None  # it would not have helped
     # By their contents, below, and not by how their paths are spelt.
-    asked |= {"masks": None, "style_masks": None}
+    asked |= {"masks": None, "style_masks": None, "initial": None}
     if folder := job.settings.normalization_folder():
         asked["normalize_network"] = str(Path(folder))
     return {

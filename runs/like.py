@@ -38,7 +38,7 @@ def settings_like(path) -> dict:
     if found.pop("preserve_colors", False):
         found.setdefault("colors", "content")
     # These are of that content and of those styles, which are named anew.
-    for name in ("masks", "style_masks", "feather"):
+    for name in ("masks", "style_masks", "feather", "initial"):
         found.pop(name, None)
     # Where checkpoints went is not recorded, and how often means nothing without.
     found.pop("checkpoint_iterations", None)

@@ -868,6 +868,16 @@ def test_like_another_picture_is_with_its_settings(arguments, mat, capsys, tmp_p
     fails(capsys, tmp_path, 2, says, *arguments, "--like", "first.jpg", "--preset", "fast")
     says = "none.png: No such file"
     fails(capsys, tmp_path, 1, says, *arguments, "--like", "none.png")
+    # Where to start is a picture too, named anew; of its path nothing is published.
+    initial = Path("private/start.png")
+    initial.parent.mkdir()
+    images.write(initial, picture(40, 48))
+    assert main(*arguments, "--initial", str(initial), "--output", "begun.png") == 0
+    about = images.comment("begun.png")
+    assert "private" not in about and "start.png" in about
+    capsys.readouterr()
+    assert main(*pictures, "--like", "begun.png", "--output", "anew.png") == 0
+    assert "start: noise" in capsys.readouterr().out
     images.write("painted.png", picture(40, 48), json.dumps({"neural-style": "1", "shares": {}}))
     says = "painted.png was made by neural-style apply"
     fails(capsys, tmp_path, 2, says, *arguments, "--like", "painted.png")

@@ -260,6 +260,8 @@ def build(
                 layer.kernel.shape[:2],
                 layer.stride,
                 how,
+                # Written over below: random ones would be drawn by programs that JAX compiles.
+                kernel_initializer="zeros",
                 dtype=dtype,
                 name=layer.name,
             )

@@ -22,6 +22,7 @@ from .predictor import (
     GRAMS,
     MIDDLE,
     REACH,
+    Glorot,
     StylePredictor,
     adaptation,
     by_layer,
@@ -42,7 +43,7 @@ class ReflectedConv2D(keras.layers.Conv2D):
     """A convolution of what goes on mirrored beyond its edges, so that a picture has no frame."""
 
     def __init__(self, filters: int, size: int, strides: int = 1):
-        super().__init__(filters, size, strides, padding="valid")
+        super().__init__(filters, size, strides, padding="valid", kernel_initializer=Glorot())
 
     def call(self, x):
         return super().call(_mirrored(x, self.kernel_size[0] // 2, "reflect"))
@@ -74,7 +75,7 @@ class UpsampledConv2D(keras.layers.Conv2D):
                 is left that changes its sign from position to position: the activations after it
                 would make dots of that, a position apart.
         """
-        super().__init__(filters, 3, padding="valid")
+        super().__init__(filters, 3, padding="valid", kernel_initializer=Glorot())
         self.smooth = smooth
 
     def call(self, x):
@@ -274,7 +275,8 @@ class Painter(keras.Model):
 
         def up(channels):
             if upsampling == "transposed":
-                return keras.layers.Conv2DTranspose(channels, 3, 2, padding="same")
+                how = dict(padding="same", kernel_initializer=Glorot())
+                return keras.layers.Conv2DTranspose(channels, 3, 2, **how)
             return UpsampledConv2D(channels, upsampling == "smooth")
 
         if self.is_decoder:

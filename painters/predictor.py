@@ -12,6 +12,7 @@ named styles: what is between two paintings is between their embeddings.
 from __future__ import annotations
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -190,6 +191,16 @@ def _moments(features):
     return mean, ops.sqrt(squares + 1e-8)
 
 
+class Glorot(keras.initializers.Initializer):
+    """Glorot's uniform numbers, for a kernel (..., in, out) or (..., out, in), drawn by numpy: to
+    draw them itself, JAX compiles a program for each shape, ten seconds of them for a painter."""
+
+    def __call__(self, shape, dtype=None, **_):
+        *window, one, other = shape
+        bound = math.sqrt(6 / (math.prod(window) * (one + other)))
+        return ops.convert_to_tensor(np.random.uniform(-bound, bound, shape), dtype or "float32")
+
+
 class StylePredictor(keras.layers.Layer):
     """From the statistics of paintings to their embeddings.
 
@@ -200,9 +211,8 @@ class StylePredictor(keras.layers.Layer):
     def __init__(self):
         super().__init__()
         self.layers = [
-            keras.layers.Dense(HIDDEN, activation="relu"),
-            keras.layers.Dense(HIDDEN, activation="relu"),
-            keras.layers.Dense(LEARNT),
+            keras.layers.Dense(units, activation, kernel_initializer=Glorot())
+            for units, activation in ((HIDDEN, "relu"), (HIDDEN, "relu"), (LEARNT, None))
         ]
 
     def build(self):

@@ -257,13 +257,18 @@ def test_it_is_refined_the_same_in_tiles_and_by_its_strength(painter):
     how = dict(styles=[style], refine=2)
     whole = paint(painter, photo, **how)
     assert whole.shape == photo.shape
-    assert np.abs(paint(painter, photo, tile=72, **how) - whole).max() < 0.5
+
+    def apart(one, other):
+        # L-BFGS lets rounding grow, at single pixels to a grey level; a seam is many of them.
+        return np.quantile(np.abs(one - other), 0.99)
+
+    assert apart(paint(painter, photo, tile=72, **how), whole) < 0.4
     between = embed_styles(painter, [style, photo])
     own = paint(painter, photo, styles=[photo], refine=2)
     wanted = paint(painter, photo, between, refine=2) + 0.5 * (photo - own)
     half = paint(painter, photo, strength=0.5, **how)
-    assert np.abs(half - wanted.clip(0, 255)).max() < 0.5
-    assert np.abs(half - paint(painter, photo, styles=[style], strength=0.5)).mean() > 0.5
+    assert apart(half, wanted.clip(0, 255)) < 0.4
+    assert apart(half, paint(painter, photo, styles=[style], strength=0.5)) > 0.5
 
 
 def test_refining_has_tiles_where_painting_needs_none(painter, saved, monkeypatch):

@@ -8,10 +8,6 @@ from pathlib import Path
 
 import pytest
 
-# Most of the time here is XLA's, which compiles a program for each shape: less without LLVM's dear
-# passes.
-QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "jax"])
@@ -21,7 +17,7 @@ def test_what_depends_on_the_backend_passes(backend):
         pytest.skip(f"{backend} is not installed")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "every_backend", "-p", "no:cacheprovider"],
-        env=os.environ | {"KERAS_BACKEND": backend, "XLA_FLAGS": QUICK},
+        env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         cwd=Path(__file__).parent.parent,

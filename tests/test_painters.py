@@ -30,6 +30,7 @@ from neural_style_keras.painters.architecture import (
 )
 from neural_style_keras.painters.painting import choose_tile, paint
 from neural_style_keras.painters.photographs import Photographs, square
+from neural_style_keras.painters.predictor import Glorot
 from neural_style_keras.runs.training import SETTINGS
 from neural_style_keras.settings import RECIPES, Settings, Training
 from PIL import Image
@@ -153,6 +154,18 @@ def test_a_mixture_of_styles_has_scales_and_shifts_between_theirs():
     normal = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
     wanted = normal * (shares @ scale)[:, None, None] + (shares @ shift)[:, None, None]
     assert np.abs(given - wanted).max() < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 64, 32), (9, 9, 3, 32), (200, 100)])
+def test_kernels_begin_as_keras_begins_them(shape):
+    """With Glorot's numbers, of a convolution and of a dense layer."""
+    keras.utils.set_random_seed(0)
+    drawn = ops.convert_to_numpy(Glorot()(shape))
+    wanted = ops.convert_to_numpy(keras.initializers.GlorotUniform(0)(shape))
+    assert drawn.shape == shape and drawn.dtype == np.float32
+    for of in (np.std, np.max, np.min):
+        assert of(drawn) == pytest.approx(of(wanted), rel=0.03)
+    assert abs(drawn.mean()) < 0.03 * np.abs(drawn).max()
 
 
 def test_a_new_painter_paints_in_the_colours_of_its_style():

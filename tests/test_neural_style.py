@@ -613,26 +613,26 @@ SHORT = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("more", "moments"),
+    "more",
     [
-        ("--precision auto", (1, 2, 4)),
-        ("--optimizer lbfgs", (1, 2, 4)),
-        ("--preset fast --width 140 --warm-start other.mat --painter none", (1, 2, 4)),
-        ("--preset fast --width 140 --tile 64", (2,)),
-        ("--tile 32 --width 64", (2, 4)),
-        ("--preset wasserstein --width 112 --scales-from 64 --scale-first 1", (2,)),
+        ["--precision", "auto"],
+        ["--optimizer", "lbfgs"],
+        ["--preset", "fast", "--width", "140", "--warm-start", "other.mat", "--painter", "none"],
+        ["--preset", "fast", "--width", "140", "--tile", "64"],
+        ["--tile", "32", "--width", "80"],
+        ["--preset", "wasserstein", "--width", "112", "--scales-from", "64"]
+        + ["--scale-first", "1"],
     ],
     ids=["adam", "lbfgs", "fast-from-noise", "fast", "tiles", "wasserstein"],
 )
 def test_a_run_that_was_cut_short_goes_on_to_the_very_same_bytes(
-    arguments, tmp_path, capsys, killed, more, moments
+    arguments, tmp_path, capsys, killed, more
 ):
-    """Killed after the n-th state, n being each of the moments."""
     write_mat(tmp_path / "other.mat", layers=small_layers(seed=1))
-    command = [*arguments, *more.split(), *SHORT]
+    command = [*arguments, *more, *SHORT]
     assert main(*command) == 0
     whole = {name: Path(name).read_bytes() for name in FILES}
-    for n in moments:
+    for n in (1, 2, 4):
         for path in (Path("out.png"), Path("progress.txt"), *Path().glob("c_*.png")):
             path.unlink()
         killed(n, *command)

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -270,12 +270,6 @@ def _connect(
         told = pieces.status("These are the settings of that picture now.", "done")
         return [gr.skip(), *(found[name] for name in values), told]
 
-    def begin_recipe(name):
-        """A recipe's settings in every control but those of the size and of the network."""
-        found = controls.shown(controls.of_recipe(name))
-        kept = [gr.skip() if one in ("width", "network") else found[one] for one in values]
-        return [gr.update(info=_about(name)), *kept]
-
     def check(photo, request: gr.Request):
         """Refuse what is no picture, or too large, as soon as it is dropped."""
         try:
@@ -326,7 +320,12 @@ def _connect(
     shown.stop.click(stop, **PRIVATE)
     blocks.load(resume, outputs=shown.all(), **PRIVATE)
     like.upload(take, like, [recipe, *every, shown.status], **PRIVATE)
-    recipe.input(begin_recipe, recipe, [recipe, *every], **PRIVATE)
+    # In the browser: what is typed, or painted, right afterwards is by these settings already.
+    changed = {name: one for name, one in values.items() if name not in ("width", "network")}
+    answers = json.dumps({name: _of_recipe(name, changed) for name in PRESETS})
+    recipe.input(
+        None, recipe, [recipe, *changed.values()], js=f"name => ({answers})[name]", **PRIVATE
+    )
     for changed in (masked.input, content.upload, content.clear, paintings.change):
         changed(brushes, [masked, content, paintings], editors, **PRIVATE)
 
@@ -724,6 +723,12 @@ def _mask_of(drawn) -> np.ndarray | None:
     ]
     mask = np.max(layers, axis=0) / np.float32(255) if layers else np.zeros((1, 1))
     return mask if mask.any() else None
+
+
+def _of_recipe(recipe: str, names: Iterable[str]) -> list:
+    """What is said of a recipe, as an update of its control, and what these controls show in it."""
+    found = controls.shown(controls.of_recipe(recipe))
+    return [{"__type__": "update", "info": _about(recipe)}, *(found[name] for name in names)]
 
 
 def _about(recipe: str) -> str:

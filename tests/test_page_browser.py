@@ -16,7 +16,8 @@ import psutil
 import pytest
 from conftest import picture
 from neural_style_keras import files, pictures
-from neural_style_keras.settings import PASSWORD
+from neural_style_keras.page import controls
+from neural_style_keras.settings import PASSWORD, PRESETS
 from PIL import Image
 
 pytest.importorskip("gradio", reason="the page needs Gradio: pip install '.[page]'")
@@ -140,17 +141,24 @@ def drop(page, photo, style=None):
         drop_style(page, style)
 
 
+def choose_recipe(page, name):
+    page.locator("#recipe input").click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
 def drop_style(page, style):
     # One size and one network: what is compiled is what takes long.
-    page.locator("#recipe input").click()
-    page.get_by_role("option", name="neural-style", exact=True).click()
+    choose_recipe(page, "neural-style")
     page.get_by_label("none of these").check()
     page.locator("#paintings input[type=file]").first.set_input_files(style)
     page.wait_for_selector("#paintings img")
 
 
 def says(page, text):
-    page.locator("#status").get_by_text(text).wait_for()
+    """Wait for this in the status; a minute in which nothing changes there is too long."""
+    status = page.locator("#status")
+    while text not in (said := status.inner_text()):
+        playwright.expect(status).not_to_have_text(said, use_inner_text=True, timeout=WAIT)
 
 
 def of_workers(server):
@@ -277,6 +285,22 @@ def test_a_page_that_is_closed_ends_its_job(server, visit, photo, style):
     set_more(other, iterations=5)
     other.get_by_role("button", name="Paint", exact=True).click()
     says(other, "Done: 5 iterations.")  # its turn has come
+
+
+def test_a_recipe_is_there_at_once_however_late_the_server_answers(visit):
+    page = visit()
+    page.get_by_role("button", name="More settings").click()
+    box = page.locator("#setting-iterations input")
+    set_number(page, "Size", 96)
+    page.route("**/queue/join*", lambda route: None)  # it never answers
+    for recipe in ("neural-style", "gatys", "fast"):
+        choose_recipe(page, recipe)
+        wanted = controls.shown(controls.of_recipe(recipe))
+        playwright.expect(box).to_have_value(str(wanted["iterations"]))
+        playwright.expect(page.get_by_label(wanted["pooling"], exact=True)).to_be_checked()
+        told = page.get_by_text(f"{PRESETS[recipe].about[1:]}. The settings below")
+        playwright.expect(told).to_be_visible()
+    assert page.get_by_label("number input for Size").input_value() == "96"  # no recipe's to say
 
 
 def test_what_is_dropped_while_another_is_painted_is_painted_too(visit, photo, style, tmp_path):

@@ -22,11 +22,13 @@ def main(argv: list[str]) -> int:
         learnt = ", ".join(painters.styles(config))
         print(f"    styles: {'any, by its picture' if config['any_style'] else learnt}")
         if "steps" in about:
-            losses = ", ".join(f"{k} {v:.4g}" for k, v in about.get("losses", {}).items())
             before = len(about.get("made", ())) - 1
             told = f", after {before} other training{'s' * (before > 1)}" if before > 0 else ""
-            spent = f"{about['steps']} steps ({about['minutes']} min)"
-            print(f"    trained for {spent}{told}: {losses}")
+            print(f"    trained for {about['steps']} steps ({about['minutes']} min){told}")
+        if about.get("losses") and about.get("made"):
+            losses = ", ".join(f"{k} {v:.4g}" for k, v in about["losses"].items())
+            squares = f"squares of {about['made'][-1]['training']['side']} pixels"
+            print(f"    its losses at the end, in training, on {squares}: {losses}")
         if about.get("licence"):
             print(f"    licence: {about['licence']}")
         print(f"    {path}")

@@ -25,10 +25,6 @@ def main(argv: list[str]) -> int:
             before = len(about.get("made", ())) - 1
             told = f", after {before} other training{'s' * (before > 1)}" if before > 0 else ""
             print(f"    trained for {about['steps']} steps ({about['minutes']} min){told}")
-        if about.get("losses") and about.get("made"):
-            losses = ", ".join(f"{k} {v:.4g}" for k, v in about["losses"].items())
-            squares = f"squares of {about['made'][-1]['training']['side']} pixels"
-            print(f"    its losses at the end, in training, on {squares}: {losses}")
         if about.get("licence"):
             print(f"    licence: {about['licence']}")
         print(f"    {path}")

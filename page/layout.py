@@ -321,10 +321,10 @@ def _connect(
     blocks.load(resume, outputs=shown.all(), **PRIVATE)
     like.upload(take, like, [recipe, *every, shown.status], **PRIVATE)
     # In the browser: what is typed, or painted, right afterwards is by these settings already.
-    changed = {name: one for name, one in values.items() if name not in ("width", "network")}
-    answers = json.dumps({name: _of_recipe(name, changed) for name in PRESETS})
+    filled = {name: one for name, one in values.items() if name not in ("width", "network")}
+    answers = json.dumps({name: _of_recipe(name, filled) for name in PRESETS})
     recipe.input(
-        None, recipe, [recipe, *changed.values()], js=f"name => ({answers})[name]", **PRIVATE
+        None, recipe, [recipe, *filled.values()], js=f"name => ({answers})[name]", **PRIVATE
     )
     for changed in (masked.input, content.upload, content.clear, paintings.change):
         changed(brushes, [masked, content, paintings], editors, **PRIVATE)
@@ -728,7 +728,7 @@ def _mask_of(drawn) -> np.ndarray | None:
 def _of_recipe(recipe: str, names: Iterable[str]) -> list:
     """What is said of a recipe, as an update of its control, and what these controls show in it."""
     found = controls.shown(controls.of_recipe(recipe))
-    return [{"__type__": "update", "info": _about(recipe)}, *(found[name] for name in names)]
+    return [gr.update(info=_about(recipe)), *(found[name] for name in names)]
 
 
 def _about(recipe: str) -> str:

@@ -155,11 +155,7 @@ def drop_style(page, style):
 
 
 def says(page, text):
-    """Wait for this in the status: ten minutes at most, and one from a change there to the next."""
-    status, until = page.locator("#status"), time.monotonic() + 10 * WAIT / 1000
-    while text not in (said := status.inner_text()):
-        assert time.monotonic() < until, said
-        playwright.expect(status).not_to_have_text(said, use_inner_text=True, timeout=WAIT)
+    page.locator("#status").get_by_text(text).wait_for()
 
 
 def of_workers(server):
